@@ -1,0 +1,38 @@
+//! Outrigger: a layer-7 load balancer that runs beside your pods and whose configuration is live.
+//!
+//! The library is what `src/main.rs` and the tests share. `ARCHITECTURE.md` tells how a request and a
+//! configuration travel through it; [`FLOORS`] tells who may use whom.
+
+pub mod clock;
+pub mod lifecycle;
+
+pub mod model;
+
+pub mod endpoint;
+
+pub mod balancer;
+
+/// The floors of the house, lowest first.
+///
+/// A module imports from lower floors and from its own folder, never up and never sideways; two halves
+/// of one floor do not know each other. `tests/architecture.rs` reads the `use crate::` lines of every
+/// file and holds them to this table.
+pub const FLOORS: &[&[&str]] = &[
+    // Know nothing of proxying.
+    &["clock", "lifecycle", "telemetry", "tls"],
+    // Validated configuration as plain data: no I/O, no serde.
+    &["model"],
+    // Live state of one endpoint.
+    &["endpoint"],
+    // Algorithms: pure, no I/O, no clock of their own.
+    &["balancer"],
+    // Runtime pieces, and the sources of a model.
+    &["backend", "router", "config", "kubernetes"],
+    // What the running parts share.
+    &["snapshot"],
+    // The running parts; none imports another.
+    &["proxy", "probe", "admin", "control"],
+    // Wiring.
+    &["app"],
+    &["cli"],
+];

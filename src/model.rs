@@ -1,0 +1,348 @@
+//! The validated configuration as plain data: every default filled in, every reference checked.
+//!
+//! Two equal models are the same configuration, however their files were written.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One validated configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Address of the admin port; `None` when it is turned off.
+    pub admin: Option<SocketAddr>,
+    /// Address of the probes port (`/livez`, `/readyz`, `/metrics` only); off by default.
+    pub probes: Option<SocketAddr>,
+    /// Number of worker threads; 0 means one per available core.
+    pub workers: usize,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// Addresses to accept on; at least one, names and addresses unique.
+    pub listeners: Vec<Listener>,
+    /// Named sets of endpoints; at least one, names unique.
+    pub backends: Vec<Backend>,
+}
+
+/// How the process ends after SIGTERM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long connections are still accepted while the process already says that it is not ready.
+    pub drain_delay: Duration,
+    /// How long, after that, requests in flight may take to end.
+    pub drain_timeout: Duration,
+}
+
+/// The access log: one JSON line per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Whether lines are written at all.
+    pub enabled: bool,
+    /// Where they go.
+    pub output: LogOutput,
+    /// The share of requests that is logged.
+    pub sample: Ratio,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// An address we accept on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The address; port 0 lets the system choose one.
+    pub address: SocketAddr,
+    /// What a client may ask of us.
+    pub limits: Limits,
+}
+
+/// What a client may ask of a listener. `None` is "no limit".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Option<Duration>,
+    /// Between two pieces of a request's body.
+    pub body_timeout: Option<Duration>,
+    /// How long a connection without a request is kept.
+    pub idle_timeout: Option<Duration>,
+    /// Size of a request's head, in bytes.
+    pub max_header_bytes: usize,
+    /// Number of header fields of a request.
+    pub max_headers: usize,
+    /// Size of a request's body, in bytes.
+    pub max_body_bytes: Option<u64>,
+}
+
+/// A named set of endpoints with one algorithm and its policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How it picks an endpoint.
+    pub algorithm: Algorithm,
+    /// Its endpoints; at least one, URLs unique.
+    pub endpoints: Vec<Endpoint>,
+    /// The check that finds endpoints healthy or unhealthy.
+    pub health_probe: Option<HealthProbe>,
+    /// The check that keeps the latency of idle endpoints known.
+    pub latency_probe: Option<LatencyProbe>,
+    /// How long we wait for its endpoints.
+    pub timeouts: Timeouts,
+    /// When a request is tried again.
+    pub retry: Retry,
+}
+
+/// How a backend picks an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Each in turn, smoothly by weight.
+    RoundRobin,
+    /// By chance and weight.
+    Random,
+    /// The fewest requests in flight for its weight.
+    LeastConnections,
+    /// The least expected time: latency times the requests in flight.
+    LeastResponseTime,
+    /// The better of two distinct draws by requests in flight.
+    PowerOfTwoChoices,
+    /// The better of two distinct draws by a latency average that remembers peaks.
+    PeakEwma,
+}
+
+impl Algorithm {
+    /// Every algorithm, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::RoundRobin,
+        Self::Random,
+        Self::LeastConnections,
+        Self::LeastResponseTime,
+        Self::PowerOfTwoChoices,
+        Self::PeakEwma,
+    ];
+
+    /// Its name in configuration, logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "RoundRobin",
+            Self::Random => "Random",
+            Self::LeastConnections => "LeastConnections",
+            Self::LeastResponseTime => "LeastResponseTime",
+            Self::PowerOfTwoChoices => "PowerOfTwoChoices",
+            Self::PeakEwma => "PeakEwma",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One configured endpoint of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub url: EndpointUrl,
+    /// Its share relative to the others'; 0 gets no traffic.
+    pub weight: u32,
+}
+
+/// An endpoint's URL, normalised: the endpoint's identity within its backend.
+///
+/// Normalised means: lower-case scheme and host, the port always known, no trailing slash, no `.` or `..` segments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointUrl {
+    /// Host name or address literal as it stands in the `Host` header (IPv6 in brackets), lower case.
+    pub host: Arc<str>,
+    /// TCP port.
+    pub port: u16,
+    /// What is put before the path of each request: empty, or `/` and segments without a trailing slash.
+    pub path: Arc<str>,
+}
+
+impl EndpointUrl {
+    /// The host and port as a `Host` header has them: without the scheme's default port.
+    pub fn authority(&self) -> String {
+        if self.port == 80 { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+/// A check of every endpoint of a backend, sent by us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What is sent and expected.
+    pub check: ProbeCheck,
+    /// From the start of one to the start of the next.
+    pub interval: Duration,
+    /// How long an answer may take; after that the probe has failed.
+    pub timeout: Duration,
+}
+
+/// What a probe sends and expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeCheck {
+    /// A GET request.
+    Http {
+        /// Path and query, below the endpoint's own path.
+        path: Arc<str>,
+        /// The `Host` header; the endpoint's authority when absent.
+        host: Option<Arc<str>>,
+        /// Inclusive ranges of status codes that count as success.
+        statuses: Vec<(u16, u16)>,
+        /// Text that must occur in the first 64 KiB of the body.
+        body: Option<Arc<str>>,
+    },
+    /// A TCP connection that is established.
+    Tcp,
+}
+
+/// The health probe of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthProbe {
+    /// What is sent, and how often.
+    pub probe: Probe,
+    /// Successes in a row that make an unhealthy endpoint healthy.
+    pub healthy_after: u32,
+    /// Failures in a row that make a healthy endpoint unhealthy.
+    pub unhealthy_after: u32,
+    /// When a smaller share of the endpoints than this is healthy, or none is, all count as healthy.
+    pub minimum_healthy: Ratio,
+}
+
+/// The latency probe of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatencyProbe {
+    /// What is sent, and how often.
+    pub probe: Probe,
+}
+
+/// How long we wait for the endpoints of a backend. `None` is "no limit".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a TCP connection to be established.
+    pub connect: Option<Duration>,
+    /// From the end of the request's head to the response's head, all attempts together.
+    pub request: Option<Duration>,
+    /// The same for each attempt.
+    pub attempt: Option<Duration>,
+    /// Without a byte in either direction after the response's head.
+    pub stream_idle: Option<Duration>,
+    /// Without a byte in either direction after an upgrade.
+    pub upgraded_idle: Option<Duration>,
+}
+
+/// When a request is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries after the first; 0 turns retries off.
+    pub attempts: u32,
+    /// A connection that could not be established is a reason.
+    pub on_connect_failure: bool,
+    /// A connection that was reset or closed before the response's head is a reason.
+    pub on_reset: bool,
+    /// The most that retries may add to the backend's load.
+    pub budget: RetryBudget,
+}
+
+/// The most that retries may add to a backend's load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// Retries per request.
+    pub ratio: Ratio,
+    /// Retries per second that are always allowed.
+    pub min_per_second: u32,
+}
+
+/// A share, exact to one millionth so that it can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ratio(u32);
+
+impl Ratio {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// Everything.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// The share nearest to `value`; negative values and NaN become zero.
+    pub fn new(value: f64) -> Self {
+        Self((value * 1e6).round() as u32)
+    }
+
+    /// The share as a fraction, 1.0 being everything.
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+}
+
+/// The defaults of the configuration: one home for all of them.
+pub mod defaults {
+    use super::Ratio;
+    use std::time::Duration;
+
+    /// `admin.address`.
+    pub const ADMIN_ADDRESS: &str = "127.0.0.1:9900";
+    /// `shutdown.drainDelay`.
+    pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
+    /// `shutdown.drainTimeout`.
+    pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+    /// `listeners[].limits.headerTimeout`.
+    pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+    /// `listeners[].limits.bodyTimeout`.
+    pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    /// `listeners[].limits.idleTimeout`.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+    /// `listeners[].limits.maxHeaderBytes`.
+    pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+    /// `listeners[].limits.maxHeaders`.
+    pub const MAX_HEADERS: usize = 128;
+    /// `backends[].timeouts.connect`.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+    /// `backends[].timeouts.request`.
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `backends[].timeouts.streamIdle`.
+    pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+    /// `backends[].timeouts.upgradedIdle`.
+    pub const UPGRADED_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+    /// `backends[].retry.attempts`.
+    pub const RETRY_ATTEMPTS: u32 = 2;
+    /// `backends[].retry.budget.minPerSecond`.
+    pub const RETRY_MIN_PER_SECOND: u32 = 3;
+    /// `backends[].healthProbe.interval`.
+    pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+    /// `backends[].healthProbe.timeout`.
+    pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+    /// `backends[].healthProbe.healthyAfter`.
+    pub const HEALTHY_AFTER: u32 = 2;
+    /// `backends[].healthProbe.unhealthyAfter`.
+    pub const UNHEALTHY_AFTER: u32 = 3;
+    /// `backends[].latencyProbe.interval`.
+    pub const LATENCY_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+    /// `backends[].latencyProbe.timeout`.
+    pub const LATENCY_PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+    /// `backends[].endpoints[].weight`.
+    pub const WEIGHT: u32 = 1;
+    /// The greatest `backends[].endpoints[].weight`.
+    pub const MAX_WEIGHT: u32 = 1000;
+
+    /// `backends[].retry.budget.ratio`.
+    pub fn retry_ratio() -> Ratio {
+        Ratio::new(0.2)
+    }
+}

@@ -1,0 +1,2 @@
+//! The test servers as a program.
+fn main() {}
