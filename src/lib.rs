@@ -5,12 +5,18 @@
 
 pub mod clock;
 pub mod lifecycle;
+pub mod telemetry;
 
 pub mod model;
 
 pub mod endpoint;
 
 pub mod balancer;
+
+pub mod backend;
+pub mod router;
+
+pub mod snapshot;
 
 /// The floors of the house, lowest first.
 ///

@@ -1,0 +1,155 @@
+//! The immutable compiled form of one configuration, and the store that swaps it as one pointer.
+
+pub mod source;
+
+use crate::backend::Backend;
+use crate::model::Model;
+use crate::router::Router;
+use arc_swap::{ArcSwap, Cache};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::sync::watch;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// One configuration, compiled.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its number in this process, counted from 1.
+    pub generation: u64,
+    /// SHA-256 of the source it came from, in hexadecimal.
+    pub config_hash: String,
+    /// The configuration itself.
+    pub model: Arc<Model>,
+    /// Its backends, in the order of the configuration.
+    pub backends: Vec<Arc<Backend>>,
+    /// Its routes.
+    pub router: Router,
+    _counted: Counted,
+}
+
+impl Snapshot {
+    /// Compiles `model`, taking over from `previous` everything that did not change and all that was learnt.
+    pub fn compile(
+        model: Arc<Model>,
+        config_hash: String,
+        previous: Option<&Snapshot>,
+        workers: usize,
+    ) -> Self {
+        let backends: Vec<_> = model
+            .backends
+            .iter()
+            .map(|backend| {
+                let known = previous.and_then(|previous| previous.backend(&backend.name));
+                Backend::compile(backend, known, workers)
+            })
+            .collect();
+        Self {
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+            config_hash,
+            router: Router::to_one_backend(&backends[0]),
+            backends,
+            model,
+            _counted: Counted::new(),
+        }
+    }
+
+    /// The same configuration read from a source with other bytes (a comment was edited): the same generation.
+    pub fn with_hash(&self, config_hash: String) -> Self {
+        Self {
+            generation: self.generation,
+            config_hash,
+            model: Arc::clone(&self.model),
+            router: Router::to_one_backend(&self.backends[0]),
+            backends: self.backends.clone(),
+            _counted: Counted::new(),
+        }
+    }
+
+    /// The backend of this name.
+    pub fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.backends.iter().find(|backend| &**backend.name() == name)
+    }
+
+    /// How many snapshots exist in this process: the running one, and those that somebody still holds.
+    pub fn live() -> usize {
+        LIVE.load(Relaxed)
+    }
+}
+
+/// Counts snapshots in memory, so that a leak is visible.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        LIVE.fetch_add(1, Relaxed);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The running snapshot.
+#[derive(Debug)]
+pub struct Store {
+    current: ArcSwap<Snapshot>,
+    swapped: watch::Sender<u64>,
+}
+
+impl Store {
+    /// A store that runs `first`.
+    pub fn new(first: Snapshot) -> Self {
+        let swapped = watch::Sender::new(first.generation);
+        Self { current: ArcSwap::from_pointee(first), swapped }
+    }
+
+    /// The running snapshot. Not to be held across an await that may take long.
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// A reader for a thread that looks often.
+    pub fn cache(self: &Arc<Self>) -> SnapshotCache {
+        SnapshotCache(Cache::new(SharedStore(Arc::clone(self))))
+    }
+
+    /// Makes `next` the running snapshot and wakes everybody who waits for that.
+    pub fn swap(&self, next: Snapshot) {
+        let generation = next.generation;
+        self.current.store(Arc::new(next));
+        self.swapped.send_replace(generation);
+    }
+
+    /// Told at every swap.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.swapped.subscribe()
+    }
+}
+
+/// The store as `arc_swap`'s cache wants to share it.
+#[derive(Clone, Debug)]
+struct SharedStore(Arc<Store>);
+
+impl std::ops::Deref for SharedStore {
+    type Target = ArcSwap<Snapshot>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.current
+    }
+}
+
+/// One thread's quick reader of the running snapshot. It keeps the snapshot that it saw last alive.
+#[derive(Debug)]
+pub struct SnapshotCache(Cache<SharedStore, Arc<Snapshot>>);
+
+impl SnapshotCache {
+    /// The running snapshot.
+    pub fn load(&mut self) -> &Arc<Snapshot> {
+        self.0.load()
+    }
+}

@@ -1,0 +1,66 @@
+//! What is known of the configuration's source: a refused file is never shown as the running one.
+
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
+
+/// The state of the source, beside the running snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file's full path, for people.
+    pub path: String,
+    /// Hash of the bytes read last; `None` while the file is missing.
+    pub hash: Option<String>,
+    /// When the running snapshot came to be.
+    pub loaded_at: Option<SystemTime>,
+    /// Why the bytes read last do not run; `None` when they do.
+    pub refused: Option<Refused>,
+}
+
+/// A source that was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Hash of its bytes; `None` when it could not be read.
+    pub hash: Option<String>,
+    /// When it was refused.
+    pub at: SystemTime,
+    /// Why: a JSON array with an object per error.
+    pub errors: serde_json::Value,
+}
+
+/// The source's state and the count of what became of its changes; shared by control and admin.
+#[derive(Debug, Default)]
+pub struct SourceStatus {
+    current: ArcSwap<Source>,
+    /// Changes that became a generation.
+    pub accepted: AtomicU64,
+    /// Changes that were refused.
+    pub refused: AtomicU64,
+    /// Changes that left the model as it was.
+    pub unchanged: AtomicU64,
+}
+
+impl SourceStatus {
+    /// The present state.
+    pub fn load(&self) -> Arc<Source> {
+        self.current.load_full()
+    }
+
+    /// Replaces the present state.
+    pub fn store(&self, source: Source) {
+        self.current.store(Arc::new(source));
+    }
+
+    /// Changes so far: accepted, refused, without effect.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        (self.accepted.load(Relaxed), self.refused.load(Relaxed), self.unchanged.load(Relaxed))
+    }
+}
+
+impl Source {
+    /// Whether what runs is what the source says.
+    pub fn in_sync(&self) -> bool {
+        self.refused.is_none() && self.hash.is_some()
+    }
+}
