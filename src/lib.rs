@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod balancer;
 
 pub mod backend;
+pub mod config;
 pub mod router;
 
 pub mod snapshot;

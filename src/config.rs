@@ -1,0 +1,3 @@
+//! The configuration file: how it is watched, read and turned into a model.
+
+pub mod watch;
