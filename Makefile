@@ -1,0 +1,23 @@
+# The commands of every day. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run ts-up test lint bench
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: ## The demo: eight test servers, a load balancer on 127.0.0.1:8080, requests
+	cargo run --release --locked -- demo
+
+ts-up: ## The eight test servers alone, on ports 8081, 8082, 8083 and 8085 to 8089
+	cargo run --release --locked -p testserver -- --fleet
+
+test: ## All tests; needs Cargo only
+	cargo test --workspace --locked
+
+lint: ## Format, clippy, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+bench: ## Compares Outrigger with NGINX and HAProxy; needs both
+	cargo run --release --locked -p bench

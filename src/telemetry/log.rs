@@ -1,0 +1,181 @@
+//! The log: what the process says of itself, to standard error. Requests' lines are not part of it.
+
+use std::io::{IsTerminal, Write};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The environment variable that says what is logged, when no flag does.
+pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
+
+/// What is logged when nobody says otherwise.
+pub const DEFAULT_FILTER: &str = "info";
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: time, level, message, fields.
+    #[default]
+    Text,
+    /// For machines: one JSON object per line.
+    Json,
+}
+
+/// A filter that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{origin}: `{filter}`: {reason}\n  expected a level (error, warn, info, debug, trace, off), \
+     or levels by module, such as `info,outrigger::probe=debug`"
+)]
+pub struct FilterError {
+    origin: String,
+    filter: String,
+    reason: String,
+}
+
+/// Starts logging to standard error, for the whole process.
+///
+/// `flag` is what the command line asked for; without it the environment variable [`FILTER_VARIABLE`] counts, and
+/// without that [`DEFAULT_FILTER`]. Does nothing when the process logs already.
+pub fn init(flag: Option<&str>, format: Format) -> Result<(), FilterError> {
+    let variable = std::env::var_os(FILTER_VARIABLE).filter(|value| !value.is_empty());
+    let filter = match (flag, variable) {
+        (Some(flag), _) => parse("--log-level", flag)?,
+        (None, Some(variable)) => parse(FILTER_VARIABLE, &variable.to_string_lossy())?,
+        (None, None) => parse("the default", DEFAULT_FILTER)?,
+    };
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let _ = tracing::dispatcher::set_global_default(dispatch(filter, format, colours, Stderr));
+    Ok(())
+}
+
+fn parse(origin: &str, filter: &str) -> Result<EnvFilter, FilterError> {
+    let refuse = |reason: String| FilterError {
+        origin: origin.to_owned(),
+        filter: filter.to_owned(),
+        reason,
+    };
+    // A bare word that is no level would be taken for a module, and a misspelt level would silence everything.
+    let directives: Vec<_> = filter.split(',').map(str::trim).collect();
+    let bare = |word: &&&str| !word.contains(['=', '[', ']', '{', '}']) && !word.contains("::");
+    for word in directives.iter().filter(bare) {
+        if *word != "outrigger" && word.parse::<LevelFilter>().is_err() {
+            return Err(refuse(format!("`{word}` is no level")));
+        }
+    }
+    EnvFilter::builder().parse(directives.join(",")).map_err(|error| refuse(error.to_string()))
+}
+
+fn dispatch<W>(filter: EnvFilter, format: Format, colours: bool, writer: W) -> tracing::Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(colours)
+        // When standard error is closed there is nobody to tell, and telling would panic.
+        .log_internal_errors(false);
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+        Format::Text => Box::new(builder.with_target(false).finish()),
+        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+    };
+    tracing::Dispatch::from(subscriber)
+}
+
+/// Standard error, each line in one write, so that lines of several threads do not mix.
+#[derive(Clone, Copy)]
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().lock().write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    fn logged(filter: &str, format: Format, say: impl FnOnce()) -> String {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let writer = move || Sink(Arc::clone(&sink));
+        let dispatch = dispatch(parse("test", filter).unwrap(), format, false, writer);
+        tracing::dispatcher::with_default(&dispatch, say);
+        String::from_utf8(lines.lock().unwrap().clone()).unwrap()
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_level_hides_what_is_below_it() {
+        let text = logged("warn", Format::Text, || {
+            tracing::warn!(backend = "demo", "said");
+            tracing::info!("hidden");
+        });
+        assert!(text.contains("WARN") && text.contains("said backend=\"demo\""), "{text}");
+        assert!(!text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn a_module_can_have_a_level_of_its_own() {
+        let text = logged("warn,outrigger::telemetry=debug", Format::Text, || {
+            tracing::debug!("near");
+            tracing::debug!(target: "elsewhere", "far");
+        });
+        assert!(text.contains("near") && !text.contains("far"), "{text}");
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_its_fields_at_the_top() {
+        let text = logged("info", Format::Json, || tracing::info!(generation = 7, "reload"));
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "reload");
+        assert_eq!(line["generation"], 7);
+    }
+
+    #[test]
+    fn a_misspelt_level_is_refused_and_not_taken_for_a_module() {
+        for filter in ["inof", "info,degub", "outrigger=verbose", "outrigger::probe=loud"] {
+            let error = parse("--log-level", filter).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--log-level: `{filter}`: ")), "{error}");
+            assert!(error.contains("expected a level (error, warn, info"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_the_documentation_is_understood() {
+        for filter in
+            ["error", "WARN", "off", "info, outrigger::probe=debug", "outrigger", "hyper=off"]
+        {
+            parse("test", filter).unwrap();
+        }
+    }
+}
