@@ -19,6 +19,8 @@ pub mod router;
 
 pub mod snapshot;
 
+pub mod proxy;
+
 /// The floors of the house, lowest first.
 ///
 /// A module imports from lower floors and from its own folder, never up and never sideways; two halves
