@@ -328,6 +328,8 @@ pub mod defaults {
     pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
     /// `backends[].healthProbe.timeout`.
     pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+    /// `backends[].healthProbe.http.statuses` and `backends[].latencyProbe.http.statuses`.
+    pub const PROBE_STATUSES: (u16, u16) = (200, 399);
     /// `backends[].healthProbe.healthyAfter`.
     pub const HEALTHY_AFTER: u32 = 2;
     /// `backends[].healthProbe.unhealthyAfter`.

@@ -1,0 +1,225 @@
+//! What is wrong with a configuration, said to the operator: where, what was found, what would be right.
+
+use super::tree::{At, Place};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::fmt;
+
+/// More problems than this in one file are counted, not listed.
+const LISTED: usize = 100;
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The file as the operator named it.
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
+    /// The place in the document, such as `backends[2].endpoints[0].url`; empty for the document itself.
+    pub path: String,
+    /// What was found.
+    pub message: String,
+    /// What is allowed instead.
+    pub allowed: Option<String>,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(allowed) = &self.allowed {
+            write!(f, "\n  allowed: {allowed}")?;
+        }
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "\n  did you mean `{suggestion}`?")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that is wrong with one configuration: at least one problem, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    /// The problems; at most one hundred.
+    list: Vec<Problem>,
+    /// How many more there are.
+    more: usize,
+}
+
+impl Problems {
+    /// The problems in the order of the file; never empty, at most one hundred.
+    pub fn list(&self) -> &[Problem] {
+        &self.list
+    }
+
+    /// How many problems there are besides those listed.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.list.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A problem that does not know its place yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) allowed: Option<String>,
+    pub(super) suggestion: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), allowed: None, suggestion: None }
+    }
+
+    pub(super) fn allow(mut self, allowed: impl Into<String>) -> Self {
+        self.allowed = Some(allowed.into());
+        self
+    }
+
+    pub(super) fn suggest(mut self, suggestion: impl Into<Option<String>>) -> Self {
+        self.suggestion = suggestion.into();
+        self
+    }
+}
+
+/// Where the steps of loading one file put what they find wrong.
+#[derive(Debug)]
+pub(super) struct Collector {
+    file: String,
+    found: RefCell<Problems>,
+}
+
+impl Collector {
+    pub(super) fn new(file: &str) -> Self {
+        let found = RefCell::new(Problems { list: Vec::new(), more: 0 });
+        Self { file: file.to_owned(), found }
+    }
+
+    /// Adds a problem with the value at `at`.
+    pub(super) fn value(&self, at: &At<'_>, fault: Fault) {
+        self.add(at.place(), &at.path, fault);
+    }
+
+    /// Adds a problem with the key at `at`.
+    pub(super) fn key(&self, at: &At<'_>, fault: Fault) {
+        self.add(at.key_place, &at.path, fault);
+    }
+
+    pub(super) fn add(&self, place: Place, path: &str, fault: Fault) {
+        let mut found = self.found.borrow_mut();
+        if found.list.len() == LISTED {
+            found.more += 1;
+            return;
+        }
+        found.list.push(Problem {
+            file: self.file.clone(),
+            line: place.line,
+            column: place.column,
+            path: path.to_owned(),
+            message: fault.message,
+            allowed: fault.allowed,
+            suggestion: fault.suggestion,
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().list.is_empty()
+    }
+
+    /// What was found, in the order of the file.
+    pub(super) fn finish(self) -> Problems {
+        let mut found = self.found.into_inner();
+        found.list.sort_by_key(|problem| (problem.line, problem.column));
+        found
+    }
+}
+
+/// `text` as it may stand in a message: on one line, of bounded length, nothing invisible in it.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST {
+            out.push('…');
+            break;
+        }
+        match c {
+            // Control characters, and those that reorder or hide the text around them.
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => {
+                out.extend(c.escape_unicode());
+            }
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Words of other load balancers for what has another name here.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("bind", "address"),
+    ("clusters", "backends"),
+    ("entrypoints", "listeners"),
+    ("frontends", "listeners"),
+    ("healthcheck", "healthProbe"),
+    ("hosts", "endpoints"),
+    ("listen", "address"),
+    ("livenessprobe", "healthProbe"),
+    ("method", "algorithm"),
+    ("nodes", "endpoints"),
+    ("policy", "algorithm"),
+    ("pools", "backends"),
+    ("readinessprobe", "healthProbe"),
+    ("retries", "retry"),
+    ("servers", "endpoints"),
+    ("services", "backends"),
+    ("strategy", "algorithm"),
+    ("targets", "endpoints"),
+    ("threads", "workers"),
+    ("timeout", "timeouts"),
+    ("upstreams", "backends"),
+];
+
+/// The one of `candidates` that was probably meant by `found`.
+pub(super) fn nearest(found: &str, candidates: &[&str]) -> Option<String> {
+    // The distance costs the product of the lengths; nobody mistypes a word of this length.
+    if found.len() > 64 {
+        return None;
+    }
+    let found = found.to_lowercase();
+    let synonym = SYNONYMS.iter().find(|(word, _)| *word == found).map(|(_, ours)| *ours);
+    if let Some(ours) = synonym.filter(|ours| candidates.contains(ours)) {
+        return Some(ours.to_owned());
+    }
+    let (distance, best) = candidates
+        .iter()
+        .map(|candidate| (strsim::osa_distance(&found, &candidate.to_lowercase()), candidate))
+        .min_by_key(|(distance, _)| *distance)?;
+    let begins = found.len() >= 4 && best.to_lowercase().starts_with(&found);
+    (begins || distance <= (found.chars().count() / 3).max(1)).then(|| (*best).to_owned())
+}
