@@ -21,6 +21,8 @@ pub mod snapshot;
 
 pub mod proxy;
 
+pub mod cli;
+
 /// The floors of the house, lowest first.
 ///
 /// A module imports from lower floors and from its own folder, never up and never sideways; two halves

@@ -1,2 +1,7 @@
-//! Outrigger.
-fn main() {}
+//! The program: see `outrigger --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    outrigger::cli::main()
+}

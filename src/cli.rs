@@ -1,0 +1,135 @@
+//! The command line: what may be typed, and what it sets in motion.
+
+mod check;
+mod exit;
+
+use crate::telemetry::log;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use exit::{Failure, Reason};
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("OUTRIGGER_COMMIT"), ")");
+
+const EXAMPLES: &str = "\
+Examples:
+  outrigger demo                      see it work: test servers, requests, a file to edit
+  outrigger run --config config.yaml  serve
+  outrigger check config.yaml         say what is wrong with a file, without serving
+  kill -HUP PID                       look at the file again (changes are noticed anyway)
+
+Output: one JSON line per request on standard output, everything else on standard error.";
+
+/// A load balancer for HTTP that follows its configuration file while it serves.
+///
+/// Save the file, and the next request is handled as it says: nothing is restarted, no request is dropped, and what
+/// was learnt of the endpoints is kept. A file with a mistake changes nothing.
+#[derive(Debug, Parser)]
+#[command(name = "outrigger", version = VERSION, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Log")]
+struct Log {
+    /// What is logged: error, warn, info, debug, trace or off; also by module, as in
+    /// `info,outrigger::probe=debug`. Without it the environment's OUTRIGGER_LOG counts, without that `info`
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How a line of the log looks
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whether configuration files are valid, and all that is wrong with them
+    Check {
+        /// The files; `-` is standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// The program, from its command line to its exit code.
+pub fn main() -> ExitCode {
+    // Ends the process itself after --help, --version and for a command line that is wrong (exit code 2).
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(format_args!("outrigger: {failure}"));
+            failure.reason.into()
+        }
+    }
+}
+
+impl Cli {
+    fn run(self) -> Result<(), Failure> {
+        let format = match self.log.log_format {
+            LogFormat::Text => log::Format::Text,
+            LogFormat::Json => log::Format::Json,
+        };
+        log::init(self.log.log_level.as_deref(), format)
+            .map_err(|error| Failure::new(Reason::Usage, error))?;
+        match self.command {
+            Command::Check { files } => check::run(&files),
+        }
+    }
+}
+
+/// Tells the operator, on standard error. When that is closed there is nobody to tell.
+fn say(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_has_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command_exit_code_and_an_example() {
+        let help = Cli::command().render_long_help().to_string();
+        for part in ["check", "  0  ", "  1  ", "  2  ", "  3  ", "outrigger run --config"] {
+            assert!(help.contains(part), "{part} is missing in:\n{help}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_log_may_stand_before_and_after_the_command() {
+        for line in ["--log-level debug check x", "check x --log-level debug"] {
+            let words = ["outrigger"].into_iter().chain(line.split(' '));
+            let cli = Cli::try_parse_from(words).unwrap();
+            assert_eq!(cli.log.log_level.as_deref(), Some("debug"));
+        }
+    }
+
+    #[test]
+    fn the_version_names_a_commit() {
+        let (version, commit) = VERSION.split_once(' ').unwrap();
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+        assert!(commit.len() > 2 && commit.starts_with('(') && commit.ends_with(')'));
+    }
+}

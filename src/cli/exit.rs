@@ -1,0 +1,47 @@
+//! How the program ends: the exit codes of the manual, and what is said with them.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why the program ends otherwise than well, with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The command line asks for something that cannot be.
+    Usage = 2,
+    /// A configuration is missing or invalid.
+    Configuration = 3,
+}
+
+/// The end, and what the operator should know of it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn new(reason: Reason, message: impl fmt::Display) -> Self {
+        Self { reason, message: message.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Reason> for ExitCode {
+    fn from(reason: Reason) -> Self {
+        // Cast as the numbers are written above.
+        Self::from(reason as u8)
+    }
+}
+
+/// The part of the manual that names them.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0  done, or ended by a signal after all requests were served
+  1  could not start or go on: a port is in use, say
+  2  the command line is wrong
+  3  a configuration is missing or invalid";
