@@ -3,12 +3,20 @@
 //! All workers and the prober share one [`Endpoint`]; every field is atomic. The identity is the backend's
 //! name and the URL as configured, never an address.
 
+mod health;
+mod pass_over;
+mod response_time;
+
+pub use health::{Health, HealthReport, Thresholds, Transition};
+pub use response_time::{ResponseTime, Sensitivity};
+
 use crate::clock::Nanos;
-use crate::model::EndpointUrl;
+use crate::model::{EndpointUrl, LatencyProbe};
 use arc_swap::ArcSwap;
+use pass_over::PassOver;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -16,12 +24,24 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// The live state of one endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
+    hot: Hot,
     id: u64,
     url: EndpointUrl,
     addresses: ArcSwap<Resolution>,
+    pass_over: PassOver,
+    /// `health.health` once more, to be read without a lock.
+    health_now: AtomicU8,
+    health: Mutex<HealthReport>,
+    speaks_http10: AtomicBool,
+}
+
+/// What every pick reads and every request writes: one cache line, shared with nothing else.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Hot {
     in_flight: AtomicU32,
     picks: AtomicU64,
-    speaks_http10: AtomicBool,
+    response_time: ResponseTime,
 }
 
 /// What is known of the addresses behind an endpoint's host.
@@ -33,26 +53,17 @@ pub struct Resolution {
     pub error: Option<String>,
 }
 
-/// What health probes found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Not probed yet; eligible.
-    Unknown,
-    /// Passed its probes, or there is no health probe.
-    Healthy,
-    /// Failed its probes.
-    Unhealthy,
-}
-
 impl Endpoint {
     /// The state of an endpoint that was never seen before.
     pub fn new(url: EndpointUrl) -> Self {
         Self {
+            hot: Hot::default(),
             id: NEXT_ID.fetch_add(1, Relaxed),
             url,
             addresses: ArcSwap::default(),
-            in_flight: AtomicU32::new(0),
-            picks: AtomicU64::new(0),
+            pass_over: PassOver::default(),
+            health_now: AtomicU8::new(Health::Unknown as u8),
+            health: Mutex::default(),
             speaks_http10: AtomicBool::new(false),
         }
     }
@@ -72,69 +83,140 @@ impl Endpoint {
         self.addresses.load()
     }
 
+    /// Takes note of what a look-up of its host found.
+    pub fn set_resolution(&self, resolution: Resolution) {
+        self.addresses.store(Arc::new(resolution));
+    }
+
     /// Requests that were given to it and have not ended, pending connects included.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.hot.in_flight.load(Relaxed)
     }
 
     /// Requests ever given to it.
     pub fn picks(&self) -> u64 {
-        self.picks.load(Relaxed)
+        self.hot.picks.load(Relaxed)
     }
 
     /// Counts one more request in flight until the guard is dropped.
     pub fn begin(self: &Arc<Self>) -> InFlight {
-        let before = self.in_flight.fetch_add(1, Relaxed);
+        let before = self.hot.in_flight.fetch_add(1, Relaxed);
         self.began(before)
     }
 
     /// Like [`Endpoint::begin`], but only if exactly `expected` requests are in flight: a comparison of counts
     /// that was overtaken by another worker must be made again.
     pub fn begin_if(self: &Arc<Self>, expected: u32) -> Option<InFlight> {
-        self.in_flight.compare_exchange(expected, expected + 1, Relaxed, Relaxed).ok()?;
+        self.hot.in_flight.compare_exchange(expected, expected + 1, Relaxed, Relaxed).ok()?;
         Some(self.began(expected))
     }
 
     fn began(self: &Arc<Self>, before: u32) -> InFlight {
-        self.picks.fetch_add(1, Relaxed);
+        self.hot.picks.fetch_add(1, Relaxed);
         InFlight { endpoint: Arc::clone(self), before }
     }
 
     /// Takes note of the time to a response's head, measured at `now` by a request or a latency probe.
     pub fn record_latency(&self, now: Nanos, sample: Duration) {
-        let _ = (now, sample);
+        self.hot.response_time.record(now, sample);
     }
 
     /// Takes note of a failure (refused, reset, timed out, failed latency probe), which counts as a slow
     /// answer, never as the quick one that it was.
     pub fn record_failure(&self, now: Nanos) {
-        let _ = now;
+        self.hot.response_time.record_failure(now);
     }
 
-    /// The decayed average of the time to the response's head; `None` before the first sample.
+    /// The decayed average of the time to the response's head, failures included; `None` before the first sample.
     pub fn latency(&self) -> Option<Duration> {
-        None
+        let nanos = self.hot.response_time.nanos(Sensitivity::Average)?;
+        Some(Duration::from_nanos(nanos as u64))
     }
 
-    /// What its health probes found, and why.
+    /// What is known of its time to response head, for algorithms.
+    #[inline]
+    pub fn response_time(&self) -> &ResponseTime {
+        &self.hot.response_time
+    }
+
+    /// Tells it which latency probe it gets, which says how long samples stay good.
+    pub fn set_latency_probe(&self, probe: Option<&LatencyProbe>) {
+        let period = probe.map(|latency| latency.probe.interval + latency.probe.timeout);
+        self.hot.response_time.expect_sample_every(period);
+    }
+
+    /// What its health probes found.
     pub fn health(&self) -> Health {
-        Health::Healthy
+        const HEALTHY: u8 = Health::Healthy as u8;
+        const UNHEALTHY: u8 = Health::Unhealthy as u8;
+        match self.health_now.load(Relaxed) {
+            HEALTHY => Health::Healthy,
+            UNHEALTHY => Health::Unhealthy,
+            _ => Health::Unknown,
+        }
+    }
+
+    /// What its health probes found, since when and why.
+    pub fn health_report(&self) -> HealthReport {
+        self.lock_health().clone()
+    }
+
+    /// Takes note of a health probe that ended at `now`: it passed, or failed for a reason in the operator's words.
+    /// Returns the change of health, if it made one.
+    ///
+    /// Latency probes have no say here: they go to [`Endpoint::record_latency`] and [`Endpoint::record_failure`].
+    pub fn record_probe(
+        &self,
+        now: Nanos,
+        outcome: Result<(), &str>,
+        thresholds: Thresholds,
+    ) -> Option<Transition> {
+        let mut report = self.lock_health();
+        let transition = report.record(now, outcome, thresholds)?;
+        self.health_now.store(transition.to as u8, Relaxed);
+        if (transition.from, transition.to) == (Health::Unhealthy, Health::Healthy) {
+            self.hot.response_time.forget();
+        }
+        Some(transition)
+    }
+
+    /// Makes its health unknown again: its backend has no health probe any more, or another one.
+    pub fn forget_health(&self) {
+        let mut report = self.lock_health();
+        *report = HealthReport::default();
+        self.health_now.store(Health::Unknown as u8, Relaxed);
+    }
+
+    fn lock_health(&self) -> MutexGuard<'_, HealthReport> {
+        // A panic of another thread leaves a report that is at worst one probe old.
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of a connection that could not be established: the endpoint is passed over from now on,
     /// longer with each failure in a row. Returns the moment until when.
     pub fn connect_failed(&self, now: Nanos) -> Nanos {
-        now
+        self.pass_over.failed(now, self.id)
     }
 
     /// Takes note of an established connection; returns whether that ended a pass-over.
+    ///
+    /// What answers then is most likely a new process, so that the old one's latency is forgotten.
     pub fn connected(&self) -> bool {
-        false
+        let ended = self.pass_over.succeeded();
+        if ended {
+            self.hot.response_time.forget();
+        }
+        ended
     }
 
     /// Until when it is passed over; `Nanos(0)` when it is not.
     pub fn passed_over_until(&self) -> Nanos {
-        Nanos(0)
+        self.pass_over.until()
+    }
+
+    /// Pass-overs since the last established connection, up to 255.
+    pub fn pass_overs_in_a_row(&self) -> u32 {
+        self.pass_over.in_a_row()
     }
 
     /// Whether its last answer was HTTP/1.0, which must not be sent a chunked body.
@@ -171,6 +253,81 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Relaxed);
+        self.endpoint.hot.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> Arc<Endpoint> {
+        let url = EndpointUrl { host: "localhost".into(), port: 8081, path: "".into() };
+        Arc::new(Endpoint::new(url))
+    }
+
+    const THRESHOLDS: Thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };
+
+    #[test]
+    fn what_every_pick_reads_is_one_cache_line() {
+        assert_eq!((size_of::<Hot>(), align_of::<Hot>()), (64, 64));
+    }
+
+    #[test]
+    fn a_dropped_guard_ends_the_request() {
+        let endpoint = endpoint();
+        let (first, second) = (endpoint.begin(), endpoint.begin());
+        assert_eq!((first.before(), second.before(), endpoint.in_flight()), (0, 1, 2));
+        drop((first, second));
+        assert_eq!((endpoint.in_flight(), endpoint.picks()), (0, 2));
+    }
+
+    #[test]
+    fn a_count_that_another_worker_changed_is_refused() {
+        let endpoint = endpoint();
+        let guard = endpoint.begin_if(0).unwrap();
+        assert!(endpoint.begin_if(0).is_none());
+        assert_eq!((endpoint.in_flight(), endpoint.picks()), (1, 1));
+        drop(guard);
+        assert!(endpoint.begin_if(0).is_some());
+    }
+
+    /// H2: the two kinds of probe share no state.
+    #[test]
+    fn a_failed_latency_probe_leaves_health_alone_and_a_failed_health_probe_latency() {
+        let endpoint = endpoint();
+        endpoint.record_probe(Nanos(1), Ok(()), THRESHOLDS);
+        endpoint.record_failure(Nanos(2));
+        assert_eq!(endpoint.health(), Health::Healthy);
+        let latency = endpoint.latency();
+        endpoint.record_probe(Nanos(3), Err("refused"), THRESHOLDS);
+        assert_eq!((endpoint.health(), endpoint.latency()), (Health::Unhealthy, latency));
+    }
+
+    #[test]
+    fn health_without_a_probe_is_unknown_again() {
+        let endpoint = endpoint();
+        assert_eq!(endpoint.health(), Health::Unknown);
+        endpoint.record_probe(Nanos(3), Err("refused"), THRESHOLDS);
+        assert_eq!(endpoint.health_report().reason.as_deref(), Some("refused"));
+        endpoint.forget_health();
+        assert_eq!(endpoint.health(), Health::Unknown);
+        assert_eq!(endpoint.health_report(), HealthReport::default());
+    }
+
+    /// B2: what comes back is a new process, and the penalties of the old one must not starve it.
+    #[test]
+    fn an_endpoint_that_comes_back_is_measured_anew() {
+        let endpoint = endpoint();
+        endpoint.record_failure(Nanos(1));
+        assert!(!endpoint.connected());
+        assert!(endpoint.latency().is_some());
+        endpoint.connect_failed(Nanos(2));
+        assert!(endpoint.connected());
+        assert_eq!((endpoint.latency(), endpoint.passed_over_until()), (None, Nanos(0)));
+        endpoint.record_failure(Nanos(4));
+        endpoint.record_probe(Nanos(5), Err("refused"), THRESHOLDS);
+        endpoint.record_probe(Nanos(6), Ok(()), THRESHOLDS);
+        assert_eq!(endpoint.latency(), None);
     }
 }
