@@ -23,6 +23,12 @@ pub mod proxy;
 
 pub mod cli;
 
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, abbreviated; "unknown" where that could not be known.
+pub const COMMIT: &str = env!("OUTRIGGER_COMMIT");
+
 /// The floors of the house, lowest first.
 ///
 /// A module imports from lower floors and from its own folder, never up and never sideways; two halves
