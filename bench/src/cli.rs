@@ -39,13 +39,13 @@ enum Scenario {
 #[derive(Args)]
 struct Compare {
     /// Rounds; each measures every peer once, in changing order
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// Seconds measured per peer and round
-    #[arg(long, default_value_t = 3.0, value_parser = positive)]
+    #[arg(long, default_value_t = 2.0, value_parser = positive)]
     seconds: f64,
     /// Seconds of load before each measurement
-    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, default_value_t = 0.5, value_parser = positive)]
     warmup: f64,
     /// Keep-alive connections
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=900))]
@@ -108,8 +108,8 @@ impl Compare {
         let mut peers = vec![Peer::direct()];
         peers.extend(Peer::nginx()?);
         if let Some(haproxy) = Peer::haproxy()? {
-            let again = haproxy.again();
-            peers.extend([haproxy, again]);
+            let (again, more) = (haproxy.again(), haproxy.with_all_headers());
+            peers.extend([haproxy, again, more]);
         }
         if !self.peers_only {
             let program = self.common.outrigger()?;

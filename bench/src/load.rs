@@ -15,9 +15,6 @@ use std::time::{Duration, Instant};
 const REQUEST: &[u8] = b"GET /bench HTTP/1.1\r\nHost: bench.example\r\n\
     User-Agent: outrigger-bench\r\nAccept: */*\r\n\r\n";
 
-/// An answer that takes longer is a failure. (The slowest seen on a busy machine is far below.)
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Pace {
@@ -82,7 +79,7 @@ impl Load {
         let start = Instant::now();
         let mut schedule = Schedule { pace: self.pace, start, sent: 0 };
         let mut latencies = Vec::with_capacity(1 << 20);
-        let mut events: Vec<epoll::Event> = Vec::with_capacity(self.connections.len());
+        let mut events = Vec::with_capacity(self.connections.len());
         let mut now = start;
         while now - start < duration {
             while let Some(&id) = self.idle.last()
@@ -92,15 +89,10 @@ impl Load {
                 self.connections[id].send(due)?;
             }
             let pause = match self.idle.is_empty() {
-                true => PATIENCE,
-                false => schedule.pause(now),
+                true => duration,
+                false => schedule.pause(now).min(duration),
             };
-            let pause = Timespec::try_from(pause.min(duration))?;
-            events.clear();
-            match epoll::wait(&self.poll, spare_capacity(&mut events), Some(&pause)) {
-                Err(rustix::io::Errno::INTR) => {}
-                waited => drop(waited?),
-            }
+            self.wait(&mut events, pause)?;
             for event in &events {
                 let id = event.data.u64() as usize;
                 let connection = &mut self.connections[id];
@@ -114,15 +106,34 @@ impl Load {
             }
             now = Instant::now();
         }
-        for connection in &self.connections {
-            if let Some(since) = connection.since
-                && now.saturating_duration_since(since) > PATIENCE.min(duration)
-            {
-                return Err(unexpected(&connection.buffer[..connection.filled]));
-            }
-        }
         latencies.sort_unstable();
         Ok(Run { requests: latencies.len() as u64, elapsed: now - start, latencies })
+    }
+
+    /// Waits for the answers to all requests that are on their way; one that does not come within
+    /// `patience` is an error.
+    pub(crate) fn finish(mut self, patience: Duration) -> Result<()> {
+        let start = Instant::now();
+        let mut events = Vec::with_capacity(self.connections.len());
+        while let Some(open) = self.connections.iter().find(|open| open.since.is_some()) {
+            let left = patience.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(unexpected(&open.buffer[..open.filled]));
+            }
+            self.wait(&mut events, left)?;
+            for event in &events {
+                self.connections[event.data.u64() as usize].receive(&self.ending)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, events: &mut Vec<epoll::Event>, at_most: Duration) -> Result<()> {
+        events.clear();
+        match epoll::wait(&self.poll, spare_capacity(events), Some(&Timespec::try_from(at_most)?)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -153,7 +164,7 @@ impl Schedule {
     /// How long nothing is due.
     fn pause(&self, now: Instant) -> Duration {
         match self.pace {
-            Pace::Closed => PATIENCE,
+            Pace::Closed => Duration::ZERO,
             Pace::PerSecond(rate) => self.due(rate).saturating_duration_since(now),
         }
     }
@@ -223,7 +234,8 @@ mod tests {
 
     fn failure(answer: &'static [u8]) -> String {
         let mut load = Load::connect(server(answer), 1, Pace::Closed, b"ok").unwrap();
-        load.drive(SHORT).err().expect("must fail").to_string()
+        let outcome = load.drive(SHORT).and_then(|_| load.finish(SHORT));
+        outcome.expect_err("must fail").to_string()
     }
 
     #[test]
@@ -236,6 +248,7 @@ mod tests {
         assert!(run.latencies.is_sorted());
         assert!(endpoint.last_head().starts_with("get /bench http/1.1\r\nhost: bench.example"));
         assert!(load.drive(SHORT).is_ok(), "the connections stay open between two stretches");
+        load.finish(Duration::from_secs(10)).unwrap();
     }
 
     #[test]
@@ -258,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_answer_ends_the_run() {
+    fn a_wrong_answer_or_none_fails_the_run() {
         assert!(failure(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").contains("503"));
         let wrong = failure(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nko");
         assert!(wrong.contains("not the answer expected") && wrong.contains("ko"), "{wrong}");

@@ -1,7 +1,7 @@
 //! The proxies that are compared: how each is found, configured and started.
 //!
-//! All get the same task: HTTP/1.1 keep-alive on both sides, one core, one endpoint, no access log,
-//! and `X-Forwarded-For`, `-Proto` and `-Host` towards the endpoint.
+//! All get the same task: HTTP/1.1 keep-alive on both sides, one core, one endpoint, no access log, and
+//! at least an `X-Forwarded-For` towards the endpoint.
 
 use crate::Result;
 use crate::machine;
@@ -18,11 +18,30 @@ use std::process::{Command, Stdio};
 pub(crate) enum Kind {
     /// Nothing: the rig's own ceiling.
     Direct,
+    /// NGINX, told to send `X-Forwarded-For`.
     Nginx,
-    Haproxy,
-    Outrigger {
-        access_log: bool,
-    },
+    /// HAProxy, told to send `X-Forwarded-For` or all the headers that Outrigger sends.
+    Haproxy { all_headers: bool },
+    /// Outrigger, with or without its access log.
+    Outrigger { access_log: bool },
+}
+
+impl Kind {
+    /// What it must tell the endpoint, so that none saves work that others do.
+    pub(crate) fn headers(self) -> &'static [&'static str] {
+        const ALL: [&str; 5] = [
+            "x-forwarded-for: ",
+            "x-forwarded-proto: ",
+            "x-forwarded-host: ",
+            "via: ",
+            "x-request-id: ",
+        ];
+        match self {
+            Kind::Direct => &[],
+            Kind::Nginx | Kind::Haproxy { all_headers: false } => &ALL[..1],
+            Kind::Haproxy { all_headers: true } | Kind::Outrigger { .. } => &ALL,
+        }
+    }
 }
 
 /// One row of the table.
@@ -55,7 +74,13 @@ impl Peer {
 
     /// The distribution's HAProxy; `None` as for NGINX.
     pub(crate) fn haproxy() -> Result<Option<Peer>> {
-        Peer::installed("haproxy", Kind::Haproxy, "HAProxy")
+        Peer::installed("haproxy", Kind::Haproxy { all_headers: false }, "HAProxy")
+    }
+
+    /// This HAProxy with the headers that Outrigger sends.
+    pub(crate) fn with_all_headers(&self) -> Peer {
+        let label = format!("{}, all of Outrigger's headers", self.label);
+        Peer { label, kind: Kind::Haproxy { all_headers: true }, ..self.clone() }
     }
 
     fn installed(name: &str, kind: Kind, title: &str) -> Result<Option<Peer>> {
@@ -104,7 +129,7 @@ impl Peer {
             Kind::Nginx => {
                 &["-e".as_ref(), "stderr".as_ref(), "-p".as_ref(), folder, "-c".as_ref(), file]
             }
-            Kind::Haproxy => &["-db".as_ref(), "-f".as_ref(), file],
+            Kind::Haproxy { .. } => &["-db".as_ref(), "-f".as_ref(), file],
             Kind::Outrigger { .. } => &["run".as_ref(), "--config".as_ref(), file],
         };
         [program].iter().chain(arguments).map(|&part| part.to_owned()).collect()
@@ -114,7 +139,7 @@ impl Peer {
         match self.kind {
             Kind::Direct => String::new(),
             Kind::Nginx => nginx(address, endpoint),
-            Kind::Haproxy => haproxy(address, endpoint),
+            Kind::Haproxy { all_headers } => haproxy(address, endpoint, all_headers),
             Kind::Outrigger { access_log } => outrigger(address, endpoint, access_log),
         }
     }
@@ -196,8 +221,6 @@ http {{
             proxy_set_header Connection \"\";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
         }}
     }}
 }}
@@ -205,7 +228,17 @@ http {{
     )
 }
 
-fn haproxy(address: SocketAddr, endpoint: SocketAddr) -> String {
+fn haproxy(address: SocketAddr, endpoint: SocketAddr, all_headers: bool) -> String {
+    let more = match all_headers {
+        false => "",
+        true => {
+            "    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header Via \"1.1 haproxy\"
+    http-request set-header X-Request-Id %[uuid()]
+"
+        }
+    };
     format!(
         "global
     nbthread 1
@@ -222,9 +255,7 @@ defaults
 frontend bench
     bind {address}
     option forwardfor
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    default_backend bench
+{more}    default_backend bench
 
 backend bench
     server endpoint {endpoint}
