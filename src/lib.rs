@@ -19,6 +19,7 @@ pub mod router;
 
 pub mod snapshot;
 
+pub mod probe;
 pub mod proxy;
 
 pub mod cli;

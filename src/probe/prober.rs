@@ -1,0 +1,142 @@
+//! One prober: a loop that does one job for one endpoint, and never two at once.
+
+use super::{Job, Network, resolve};
+use crate::clock::Nanos;
+use crate::endpoint::{Endpoint, Thresholds, Transition};
+use crate::model::Probe;
+use crate::snapshot::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// The first probes of all endpoints are spread over this time: soon, because readiness waits for them, but not in
+/// the same instant.
+const SPREAD: Duration = Duration::from_millis(50);
+
+/// No prober begins more often than this, whatever its interval.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
+pub(super) struct Prober<N> {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) backend: Arc<str>,
+    pub(super) store: Arc<Store>,
+    pub(super) network: N,
+}
+
+impl<N: Network> Prober<N> {
+    /// Does `job` until it is aborted; drops `first_answer` after the first time.
+    pub(super) async fn run(self, job: Job, mut first_answer: Option<mpsc::Sender<()>>) {
+        let mut rng = fastrand::Rng::new();
+        let interval = job.interval().max(MIN_INTERVAL);
+        sleep(self.delay(&job, &mut rng)).await;
+        let (mut first, mut failing) = (true, false);
+        loop {
+            let started = Instant::now();
+            match &job {
+                Job::Resolve => self.resolve().await,
+                Job::Health { probe, thresholds } => self.health(probe, *thresholds).await,
+                Job::Latency { probe } => failing = self.latency(probe, failing).await,
+            }
+            drop(first_answer.take());
+            // The second time spreads the probes of many endpoints, and of many processes started together.
+            let factor = if first { 0.5 + 0.5 * rng.f64() } else { 0.9 + 0.2 * rng.f64() };
+            first = false;
+            sleep_until(started + interval.mul_f64(factor)).await;
+        }
+    }
+
+    /// How long the first time is put off.
+    fn delay(&self, job: &Job, rng: &mut fastrand::Rng) -> Duration {
+        let spread = match job {
+            // What was looked up before the snapshot was swapped in is still fresh.
+            Job::Resolve if !self.endpoint.resolution().addresses.is_empty() => resolve::INTERVAL,
+            Job::Resolve | Job::Health { .. } | Job::Latency { .. } => SPREAD,
+        };
+        spread.mul_f64(rng.f64())
+    }
+
+    async fn resolve(&self) {
+        if resolve::resolve(&self.network, &self.endpoint, &self.backend).await {
+            self.refresh();
+        }
+    }
+
+    async fn health(&self, probe: &Probe, thresholds: Thresholds) {
+        let found = self.network.check(&self.endpoint, probe).await;
+        let failure = found.err().map(|failure| failure.to_string());
+        let outcome = failure.as_deref().map_or(Ok(()), Err);
+        let change = self.endpoint.record_probe(Nanos::now(), outcome, thresholds);
+        if let Some(change) = change {
+            self.log(&change);
+            self.refresh();
+        }
+    }
+
+    fn log(&self, change: &Transition) {
+        let (url, backend) = (self.endpoint.url(), &self.backend);
+        let (from, to) = (change.from.name(), change.to.name());
+        let probes = match change.in_a_row {
+            1 => "a probe".to_owned(),
+            count => format!("{count} probes in a row"),
+        };
+        match (&change.reason, change.in_a_row) {
+            (None, _) => {
+                tracing::info!(
+                    "endpoint {url} of backend {backend}: {from} → {to}: {probes} passed"
+                );
+            }
+            (Some(reason), 1) => tracing::warn!(
+                "endpoint {url} of backend {backend}: {from} → {to}: {probes} failed: {reason}"
+            ),
+            (Some(reason), _) => tracing::warn!(
+                "endpoint {url} of backend {backend}: {from} → {to}: {probes} failed, the last with: {reason}"
+            ),
+        }
+    }
+
+    /// Returns whether the probe failed, which is logged only when it is new.
+    async fn latency(&self, probe: &Probe, failing: bool) -> bool {
+        let found = self.network.check(&self.endpoint, probe).await;
+        let (url, backend, now) = (self.endpoint.url(), &self.backend, Nanos::now());
+        match found {
+            Ok(latency) => {
+                self.endpoint.record_latency(now, latency);
+                if failing {
+                    tracing::info!(
+                        "endpoint {url} of backend {backend}: answers its latency probe again"
+                    );
+                }
+                false
+            }
+            Err(failure) => {
+                self.endpoint.record_failure(now);
+                if !failing {
+                    tracing::warn!(
+                        "endpoint {url} of backend {backend}: latency probe failed: {failure}"
+                    );
+                }
+                true
+            }
+        }
+    }
+
+    /// Lets the running backend decide anew who is eligible.
+    fn refresh(&self) {
+        let snapshot = self.store.load();
+        let Some(backend) = snapshot.backend(&self.backend) else { return };
+        let before = backend.eligible().panic;
+        backend.refresh(Nanos::now());
+        match (before, backend.eligible().panic) {
+            (false, true) => tracing::warn!(
+                "backend {}: too few endpoints are healthy, all count as healthy until more are",
+                self.backend
+            ),
+            (true, false) => tracing::info!(
+                "backend {}: enough endpoints are healthy, unhealthy ones get no traffic again",
+                self.backend
+            ),
+            (true, true) | (false, false) => {}
+        }
+    }
+}
