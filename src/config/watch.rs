@@ -211,10 +211,13 @@ struct Eye {
     files: Vec<File>,
     options: Options,
     notifier: Option<Notifier>,
-    /// Watched directories with device and inode: one that was removed and made again is another.
-    watched: BTreeMap<PathBuf, (u64, u64)>,
+    watched: BTreeMap<PathBuf, Identity>,
     warned: bool,
 }
+
+/// Device, inode and birth of a directory. One that was removed and made again is another, which takes a new watch,
+/// and often has the inode of the old one.
+type Identity = (u64, u64, Option<SystemTime>);
 
 struct File {
     path: Arc<Path>,
@@ -229,10 +232,15 @@ struct Closed;
 
 impl Eye {
     fn run(mut self, woken: &Receiver<Wake>, yields: &mpsc::Sender<Event>) {
+        let mut renewed = Instant::now();
         loop {
             // Also right away: something may have changed between the first read and the first watch.
             let looked = Instant::now();
-            let Ok(next) = self.look(looked, yields) else { return };
+            let renew = looked >= renewed + self.options.poll;
+            if renew {
+                renewed = looked;
+            }
+            let Ok(next) = self.look(looked, renew, yields) else { return };
             let mut wake = match woken.recv_timeout(next.saturating_duration_since(Instant::now()))
             {
                 Ok(wake) => Some(wake),
@@ -255,8 +263,13 @@ impl Eye {
     }
 
     /// Looks at every file and says when to look again at the latest.
-    fn look(&mut self, now: Instant, yields: &mpsc::Sender<Event>) -> Result<Instant, Closed> {
-        let trails = self.survey();
+    fn look(
+        &mut self,
+        now: Instant,
+        renew: bool,
+        yields: &mpsc::Sender<Event>,
+    ) -> Result<Instant, Closed> {
+        let trails = self.survey(renew);
         let mut next = now + self.options.poll;
         for (file, trail) in self.files.iter_mut().zip(trails) {
             let (verdict, event) = file.look(trail, self.options.max_bytes);
@@ -272,11 +285,11 @@ impl Eye {
 
     /// Follows all paths and watches the directories on the way, until no new one turns up: what is read
     /// afterwards cannot change without a notification.
-    fn survey(&mut self) -> Vec<Trail> {
+    fn survey(&mut self, renew: bool) -> Vec<Trail> {
         // Bounded, because somebody may move directories around faster than we follow.
-        for _ in 0..8 {
+        for round in 0..8 {
             let trails = self.follow();
-            if !self.aim(&trails) {
+            if !self.aim(&trails, renew && round == 0) {
                 return trails;
             }
         }
@@ -288,18 +301,22 @@ impl Eye {
     }
 
     /// Watches the directories of `trails` and no others. Says whether there were new ones.
-    fn aim(&mut self, trails: &[Trail]) -> bool {
+    ///
+    /// `renew` asks again for those that are watched, which does nothing to a watch that is intact: notify forgets
+    /// one when it hears late that a former directory of that name was removed.
+    fn aim(&mut self, trails: &[Trail], renew: bool) -> bool {
         let Some(notifier) = &mut self.notifier else { return false };
-        let wanted: BTreeMap<PathBuf, (u64, u64)> = trails
+        let wanted: BTreeMap<PathBuf, Identity> = trails
             .iter()
             .flat_map(|trail| &trail.directories)
             .filter_map(|directory| {
                 let metadata = directory.metadata().ok()?;
-                Some((directory.clone(), (metadata.dev(), metadata.ino())))
+                let identity = (metadata.dev(), metadata.ino(), metadata.created().ok());
+                Some((directory.clone(), identity))
             })
             .collect();
-        self.watched.retain(|directory, inode| {
-            let keep = wanted.get(directory) == Some(inode);
+        self.watched.retain(|directory, identity| {
+            let keep = wanted.get(directory) == Some(identity);
             if !keep {
                 // An error says that it is not watched any more, because it is gone.
                 let _ = notifier.unwatch(directory);
@@ -307,15 +324,12 @@ impl Eye {
             keep
         });
         let mut new = false;
-        for (directory, inode) in wanted {
-            if self.watched.contains_key(&directory) {
+        for (directory, identity) in wanted {
+            if !renew && self.watched.contains_key(&directory) {
                 continue;
             }
             match notifier.watch(&directory, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.watched.insert(directory, inode);
-                    new = true;
-                }
+                Ok(()) => new |= self.watched.insert(directory, identity).is_none(),
                 // Gone between the look and the watch.
                 Err(_) if !directory.exists() => {}
                 Err(error) if self.warned => {

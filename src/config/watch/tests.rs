@@ -284,6 +284,25 @@ async fn a_directory_removed_and_made_again_is_watched_again() {
     assert_eq!(changed(&mut watcher).await, "four");
 }
 
+/// The new directory often gets the inode of the old one.
+#[tokio::test]
+async fn a_directory_made_again_before_we_looked_is_watched_again() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("live");
+    let file = folder.join("config.yaml");
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, "0").unwrap();
+    let mut watcher = start(&file, notified());
+    for round in 0..3 {
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(&file, format!("{round} made again")).unwrap();
+        assert_eq!(changed(&mut watcher).await, format!("{round} made again"));
+        fs::write(&file, format!("{round} written")).unwrap();
+        assert_eq!(changed(&mut watcher).await, format!("{round} written"));
+    }
+}
+
 #[tokio::test]
 async fn a_directory_that_another_took_the_place_of_is_watched() {
     let root = TempDir::new().unwrap();
@@ -347,33 +366,57 @@ async fn of_several_files_the_changed_one_is_named() {
     assert_eq!((&*source.path, text(&source).as_str()), (key.as_path(), "new key"));
 }
 
-#[tokio::test]
-async fn a_system_without_watches_left_is_polled() {
-    #[derive(Debug)]
-    struct Exhausted;
-    impl notify::Watcher for Exhausted {
-        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
-            Ok(Self)
-        }
-        fn watch(&mut self, _: &Path, _: RecursiveMode) -> notify::Result<()> {
-            Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch))
-        }
-        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
-            Err(notify::Error::new(notify::ErrorKind::WatchNotFound))
-        }
-        fn kind() -> notify::WatcherKind {
-            notify::WatcherKind::NullWatcher
+/// A notifier that never notifies: tells the test what it is asked for and answers with an error, if it has one.
+#[derive(Debug)]
+struct Mute {
+    asked: Sender<PathBuf>,
+    exhausted: bool,
+}
+
+impl notify::Watcher for Mute {
+    fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+        unimplemented!()
+    }
+    fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
+        let _ = self.asked.send(path.into());
+        match self.exhausted {
+            true => Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)),
+            false => Ok(()),
         }
     }
+    fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+        Ok(())
+    }
+    fn kind() -> notify::WatcherKind {
+        notify::WatcherKind::NullWatcher
+    }
+}
+
+#[tokio::test]
+async fn a_system_without_watches_left_is_polled() {
     let (_folder, file) = folder_with("one");
     let (wakes, woken) = channel();
-    let notifier: Option<Notifier> = Some(Box::new(Exhausted));
-    let options = polled();
-    let mut watcher = Watcher::start_with(&[&file], options, notifier, wakes, woken).unwrap().1;
+    let notifier: Notifier = Box::new(Mute { asked: channel().0, exhausted: true });
+    let mut watcher =
+        Watcher::start_with(&[&file], polled(), Some(notifier), wakes, woken).unwrap().1;
     for content in ["two", "three"] {
         fs::write(&file, content).unwrap();
         assert_eq!(changed(&mut watcher).await, content);
     }
+}
+
+#[test]
+fn a_watch_that_was_lost_is_renewed() {
+    let (folder, file) = folder_with("one");
+    let (wakes, woken) = channel();
+    let (asked, asks) = channel();
+    let notifier: Notifier = Box::new(Mute { asked, exhausted: false });
+    let watcher = Watcher::start_with(&[&file], polled(), Some(notifier), wakes, woken).unwrap();
+    for _ in 0..3 {
+        let directory = asks.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(directory, folder.path().canonicalize().unwrap());
+    }
+    drop(watcher);
 }
 
 #[test]
