@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod connection;
+pub mod http1;
 pub mod pool;
 
 use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick};
@@ -41,8 +42,6 @@ pub struct Member {
     pub endpoint: Arc<Endpoint>,
     /// Its weight; 0 gets no traffic.
     pub weight: u32,
-    /// Its requests by class of status code.
-    pub requests: Arc<RequestCounter>,
 }
 
 /// What a backend counts as a whole.
@@ -82,14 +81,10 @@ impl Backend {
             let known = previous.and_then(|previous| previous.member(&configured.url));
             Member {
                 endpoint: known.map_or_else(
-                    || Arc::new(Endpoint::new(configured.url.clone())),
+                    || Arc::new(Endpoint::new(configured.url.clone(), workers)),
                     |known| Arc::clone(&known.endpoint),
                 ),
                 weight: configured.weight,
-                requests: known.map_or_else(
-                    || Arc::new(RequestCounter::new(workers)),
-                    |known| Arc::clone(&known.requests),
-                ),
             }
         };
         let balancer = previous

@@ -11,6 +11,7 @@ pub use health::{Health, HealthReport, Thresholds, Transition};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
+use crate::telemetry::metrics::RequestCounter;
 use crate::model::{EndpointUrl, LatencyProbe};
 use arc_swap::ArcSwap;
 use pass_over::PassOver;
@@ -27,6 +28,8 @@ pub struct Endpoint {
     hot: Hot,
     id: u64,
     url: EndpointUrl,
+    label: Arc<str>,
+    requests: RequestCounter,
     addresses: ArcSwap<Resolution>,
     pass_over: PassOver,
     /// `health.health` once more, to be read without a lock.
@@ -54,11 +57,13 @@ pub struct Resolution {
 }
 
 impl Endpoint {
-    /// The state of an endpoint that was never seen before.
-    pub fn new(url: EndpointUrl) -> Self {
+    /// The state of an endpoint that was never seen before, counted by `workers` workers.
+    pub fn new(url: EndpointUrl, workers: usize) -> Self {
         Self {
             hot: Hot::default(),
             id: NEXT_ID.fetch_add(1, Relaxed),
+            label: format!("{url}/").into(),
+            requests: RequestCounter::new(workers),
             url,
             addresses: ArcSwap::default(),
             pass_over: PassOver::default(),
@@ -76,6 +81,16 @@ impl Endpoint {
     /// Its URL as configured.
     pub fn url(&self) -> &EndpointUrl {
         &self.url
+    }
+
+    /// Its URL as logs and tables show it.
+    pub fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// The requests that it answered, by class of status code.
+    pub fn requests(&self) -> &RequestCounter {
+        &self.requests
     }
 
     /// What is known of its addresses.
@@ -263,7 +278,7 @@ mod tests {
 
     fn endpoint() -> Arc<Endpoint> {
         let url = EndpointUrl { host: "localhost".into(), port: 8081, path: "".into() };
-        Arc::new(Endpoint::new(url))
+        Arc::new(Endpoint::new(url, 1))
     }
 
     const THRESHOLDS: Thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };

@@ -1,3 +1,152 @@
-//! The data plane: listeners, and what happens to a request between them and an endpoint.
+//! The data plane: workers that accept, forward and answer.
+//!
+//! The life of a request, each step in its own file:
+//!
+//! 1. `listener`: a worker accepts the connection, or hands it to a worker with less to do.
+//! 2. `connection`: hyper reads the head; timers watch slow and idle clients.
+//! 3. `service`: the request gets its id and its record; whatever happens from here on is answered and logged.
+//! 4. `validate`: what could be understood in two ways is refused.
+//! 5. `worker`: the running snapshot gives the route, and is let go.
+//! 6. `forward`: a backend picks an endpoint, a pooled or new connection carries the request; failures that may be
+//!    tried again are.
+//! 7. `body`: the response streams to the client, or `upgrade`: both sides talk freely.
+//! 8. `record`: metrics and the access log.
 
+mod body;
+mod client;
+mod connection;
+pub mod error;
+mod forward;
+mod headers;
+mod listener;
+mod record;
+mod request_body;
+mod respond;
+mod service;
 pub mod socket;
+mod timer;
+mod upgrade;
+mod validate;
+pub mod worker;
+
+use crate::snapshot::Store;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::RequestCounter;
+use crate::telemetry::observe::Observer;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use worker::Command;
+
+/// What all workers share.
+pub struct Shared {
+    /// The running snapshot.
+    pub store: Arc<Store>,
+    /// Where the access log goes.
+    pub access_log: Arc<AccessLog>,
+    /// Told of every request that ended.
+    pub observer: Option<Observer>,
+    /// What was refused before it reached a backend.
+    pub refused: RequestCounter,
+    workers: Vec<WorkerLink>,
+}
+
+/// How workers reach each other.
+#[derive(Debug)]
+struct WorkerLink {
+    commands: mpsc::UnboundedSender<Command>,
+    connections: AtomicUsize,
+}
+
+/// The running workers.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Starts `workers` threads. They accept nothing before [`Proxy::listen`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "commands are few: one per reload, or per connection that changes hands, which open files bound"
+    )]
+    pub fn start(
+        workers: usize,
+        store: Arc<Store>,
+        access_log: Arc<AccessLog>,
+        observer: Option<Observer>,
+    ) -> std::io::Result<Self> {
+        let (links, commands): (Vec<_>, Vec<_>) = (0..workers.max(1))
+            .map(|_| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                (WorkerLink { commands: sender, connections: AtomicUsize::new(0) }, receiver)
+            })
+            .unzip();
+        let refused = RequestCounter::new(workers);
+        let shared = Arc::new(Shared { store, access_log, observer, refused, workers: links });
+        let threads = commands
+            .into_iter()
+            .enumerate()
+            .map(|(id, commands)| worker::spawn(id, Arc::clone(&shared), commands))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { shared, threads })
+    }
+
+    /// What the workers share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Accepts on `sockets`, one per worker, as the listener `name`.
+    pub fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>) {
+        for (link, socket) in self.shared.workers.iter().zip(sockets) {
+            link.send(Command::Listen { name: Arc::clone(name), socket });
+        }
+    }
+
+    /// Stops accepting on the sockets that listener `name` has had until now. With `drain`, the connections that came
+    /// by them are told to close, and are closed after that time.
+    pub fn unlisten(&self, name: &Arc<str>, drain: Option<Duration>) {
+        self.command(|| Command::Unlisten { name: Arc::clone(name), drain });
+    }
+
+    /// Asks every client to close: each response says `Connection: close`, and listening sockets close once nobody waits in
+    /// them. A worker whose last connection has closed ends.
+    pub fn close(&self) {
+        self.command(|| Command::Close);
+    }
+
+    /// Ends every worker at once, with whatever it still has in flight.
+    pub fn end(&self) {
+        self.command(|| Command::End);
+    }
+
+    fn command(&self, command: impl Fn() -> Command) {
+        for link in &self.shared.workers {
+            link.send(command());
+        }
+    }
+
+    /// Open client connections.
+    pub fn connections(&self) -> usize {
+        self.shared.workers.iter().map(|link| link.connections.load(Relaxed)).sum()
+    }
+
+    /// Waits until every worker has ended, see [`Proxy::close`] and [`Proxy::end`].
+    pub fn join(self) {
+        for thread in self.threads {
+            // A worker that panicked has said so on its way down.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl WorkerLink {
+    fn send(&self, command: Command) {
+        // A worker that has ended needs no commands.
+        let _ = self.commands.send(command);
+    }
+}

@@ -1,0 +1,122 @@
+//! A response's body on its way to the client. Its end, or its drop, is the end of the request.
+
+use super::record::Record;
+use super::request_body::RequestBody;
+use crate::backend::http1::{Exchange, ExchangeError};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::time::Instant;
+
+/// A response's body.
+pub struct ProxyBody {
+    content: Content,
+    /// Reports the request when the body has ended.
+    request: Option<Record>,
+}
+
+enum Content {
+    Whole(Bytes),
+    Stream(Box<Exchange<RequestBody>>),
+    Ended,
+}
+
+impl ProxyBody {
+    /// A body that is here to its end.
+    pub fn whole(bytes: Bytes) -> Self {
+        Self { content: Content::Whole(bytes), request: None }
+    }
+
+    /// A body that is still arriving.
+    pub fn stream(exchange: Box<Exchange<RequestBody>>) -> Self {
+        Self { content: Content::Stream(exchange), request: None }
+    }
+
+    /// Makes the end of this body the end of the request.
+    pub fn ends(mut self, record: Record) -> Self {
+        self.request = Some(record);
+        if self.is_end_stream() {
+            self.finish(None);
+        }
+        self
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some(record) = &mut self.request {
+            record.bytes += bytes as u64;
+        }
+    }
+
+    /// Ends the request, well or with `error`, and keeps the connection if it can be used again.
+    fn finish(&mut self, error: Option<&ExchangeError>) {
+        let content = std::mem::replace(&mut self.content, Content::Ended);
+        let Some(mut record) = self.request.take() else { return };
+        let now = Instant::now();
+        match error {
+            None => record.complete = true,
+            Some(error) => {
+                record.reason = Some("response_cut");
+                record.detail = Some(error.to_string());
+            }
+        }
+        if let (Content::Stream(exchange), Some(pick)) = (content, &record.in_flight)
+            && let Some(connection) = exchange.into_reusable()
+        {
+            record.worker.pool.borrow_mut().put(pick.endpoint().id(), connection, now);
+        }
+        record.client.request_ends(now);
+    }
+}
+
+impl Body for ProxyBody {
+    type Data = Bytes;
+    type Error = ExchangeError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        let this = &mut *self;
+        match &mut this.content {
+            Content::Ended => Poll::Ready(None),
+            Content::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.count(bytes.len());
+                this.finish(None);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Content::Stream(exchange) => {
+                let polled = ready!(exchange.poll_body(cx));
+                let complete = exchange.is_complete();
+                match &polled {
+                    Some(Ok(frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
+                    Some(Err(error)) => this.finish(Some(error)),
+                    None => {}
+                }
+                if complete {
+                    this.finish(None);
+                }
+                Poll::Ready(polled)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Stream(_) => false,
+            Content::Ended => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stream(exchange) => {
+                exchange.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            Content::Ended => SizeHint::with_exact(0),
+        }
+    }
+}

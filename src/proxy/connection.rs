@@ -1,0 +1,144 @@
+//! One client's connection: hyper speaks HTTP/1 on it, one lazy timer watches it, and its end is made gentle.
+
+use super::client::{ClientIo, ClientState, ListenerState, Phase};
+use super::service::{self, Context};
+use super::timer::LazyTimer;
+use super::upgrade;
+use super::worker::Worker;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a connection that we close may still send: closing it with bytes unread would reset it, and the client might
+/// never see our last answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// The smallest buffer that hyper accepts.
+const MIN_BUFFER: usize = 8 * 1024;
+
+const HEADER_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 76\r\nconnection: close\r\n\
+    proxy-status: outrigger; error=http_request_error\r\n\r\n\
+    408 Request Timeout\nthe request's head took too long\nreason: header_timeout\n";
+
+/// How a connection came to its end.
+enum End {
+    /// hyper is done with it: closed by agreement, or turned into something else.
+    Done(Result<(), hyper::Error>),
+    /// A head took too long.
+    HeaderTimeout,
+    /// Nothing happened for too long, or it must not live on.
+    Close,
+    /// A response stalled, or the process ends.
+    Abort(&'static str),
+}
+
+/// Serves a connection to its end. It is counted already.
+pub async fn serve(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: Rc<ListenerState>,
+) {
+    let state = Rc::new(ClientState::new(peer, listener, Instant::now()));
+    let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
+    let _registered = Registered { worker: Rc::clone(&worker), key };
+    let limits = state.listener.limits.get();
+    let context = Rc::new(Context::new(Rc::clone(&worker), Rc::clone(&state)));
+    let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&state)));
+    let mut connection = http1::Builder::new()
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER))
+        .serve_connection(
+            io,
+            service_fn(move |request| service::serve(Rc::clone(&context), request)),
+        );
+
+    let mut timer = LazyTimer::default();
+    let end = poll_fn(|cx| {
+        state.register(cx);
+        if state.abort.get() {
+            return Poll::Ready(End::Abort("shutdown"));
+        }
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(End::Done(result));
+        }
+        if timer.poll(state.deadline(), cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match state.phase() {
+            Phase::Head => End::HeaderTimeout,
+            Phase::Idle | Phase::Request => End::Close,
+            Phase::Streaming(_) => End::Abort("stream_idle"),
+        })
+    })
+    .await;
+
+    match end {
+        End::Abort(reason) => {
+            state.abort_reason.set(Some(reason));
+            drop(connection);
+        }
+        End::Close => drop(connection),
+        End::HeaderTimeout => {
+            service::record_refusal(&worker, &state, 408, "header_timeout");
+            let mut client = connection.into_parts().io.into_inner();
+            let _ = client.write_all(HEADER_TIMEOUT_ANSWER).await;
+            linger(client, &state).await;
+        }
+        End::Done(result) => {
+            if let Err(error) = &result {
+                record_bad_head(&worker, &state, error);
+            }
+            let parts = connection.into_parts();
+            let client = parts.io.into_inner();
+            let upgrade = state.upgrade.take();
+            match upgrade {
+                Some(upgrade) => upgrade::converse(upgrade, client, parts.read_buf, state).await,
+                None => linger(client, &state).await,
+            }
+        }
+    }
+}
+
+/// hyper has answered a head that it could not parse; we count and log it.
+fn record_bad_head(worker: &Rc<Worker>, state: &Rc<ClientState>, error: &hyper::Error) {
+    let Some(status) = state.own_status().filter(|_| error.is_parse()) else { return };
+    let reason = match status {
+        414 => "uri_too_long",
+        431 => "headers_too_large",
+        _ => "head_malformed",
+    };
+    service::record_refusal(worker, state, status, reason);
+}
+
+/// Closes gently: no more from us, but what the client still sends is read for a while.
+async fn linger(mut client: ClientIo, state: &ClientState) {
+    if client.shutdown().await.is_err() || state.peer_closed.get() {
+        return;
+    }
+    let deadline = Instant::now() + LINGER;
+    let mut sink = [0; 4096];
+    while let Ok(Ok(1..)) = timeout_at(deadline, client.read(&mut sink)).await {}
+}
+
+/// A connection's entry in its worker's books.
+struct Registered {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.worker.clients.borrow_mut().remove(self.key);
+        self.worker.leave();
+    }
+}

@@ -1,0 +1,221 @@
+//! The head that an endpoint receives: written anew from what was understood, never passed through.
+//!
+//! Removed: what concerns only the client's connection (RFC 9110, section 7.6.1), and what clients claim about themselves
+//! (`Forwarded`, `X-Forwarded-*`, also spelt with underscores). Added: who the client is, `Via` (RFC 9110, section 7.6.3)
+//! and the request's id.
+
+use crate::backend::http1::Framing;
+use crate::model::EndpointUrl;
+use bytes::{BufMut, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+
+/// The field with a request's id.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+/// A request to be written, besides its own head.
+#[derive(Debug)]
+pub struct Outbound<'a> {
+    /// The request's head, as the client sent it.
+    pub parts: &'a Parts,
+    /// The checked `Host`.
+    pub host: &'a HeaderValue,
+    /// Where it goes.
+    pub url: &'a EndpointUrl,
+    /// How its body is delimited.
+    pub framing: Framing,
+    /// The fields that name the client, see [`forwarded_fields`].
+    pub forwarded: &'a [u8],
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The protocol to switch to, if the request asks for one that may be passed on.
+    pub upgrade: Option<&'a HeaderValue>,
+}
+
+impl Outbound<'_> {
+    /// Writes the head for an endpoint into `out`, which is empty.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.reserve(512);
+        self.encode_line(out);
+        field(out, b"host", self.host.as_bytes());
+        let nominated = nominated(&self.parts.headers);
+        for (name, value) in &self.parts.headers {
+            if !is_dropped(name) && !nominated.contains(name) {
+                field(out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+        self.encode_framing(out);
+        out.put_slice(self.forwarded);
+        if !self.host.is_empty() {
+            field(out, b"x-forwarded-host", self.host.as_bytes());
+        }
+        let via: &[u8] = if self.parts.version == Version::HTTP_10 {
+            b"1.0 outrigger"
+        } else {
+            b"1.1 outrigger"
+        };
+        match self.parts.headers.get(header::VIA) {
+            Some(before) => field(out, b"via", &[before.as_bytes(), b", ", via].concat()),
+            None => field(out, b"via", via),
+        }
+        field(out, b"x-request-id", self.request_id.as_bytes());
+        self.encode_connection(out);
+        out.put_slice(b"\r\n");
+    }
+
+    fn encode_line(&self, out: &mut BytesMut) {
+        out.put_slice(self.parts.method.as_str().as_bytes());
+        out.put_u8(b' ');
+        let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        out.put_slice(self.url.path.as_bytes());
+        // `*` (RFC 9112, section 3.2.4) is no path, and an absolute target may have none.
+        if !target.starts_with('/') && (target != "*" || !self.url.path.is_empty()) {
+            out.put_u8(b'/');
+        }
+        if target != "*" || self.url.path.is_empty() {
+            out.put_slice(target.as_bytes());
+        }
+        out.put_slice(b" HTTP/1.1\r\n");
+    }
+
+    fn encode_framing(&self, out: &mut BytesMut) {
+        match self.framing {
+            Framing::Length(length) => {
+                field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            }
+            Framing::Chunked => field(out, b"transfer-encoding", b"chunked"),
+            // Some servers insist on a length where a body would be usual.
+            Framing::Empty
+                if [Method::POST, Method::PUT, Method::PATCH].contains(&self.parts.method) =>
+            {
+                field(out, b"content-length", b"0");
+            }
+            Framing::Empty | Framing::UntilClose => {}
+        }
+    }
+
+    fn encode_connection(&self, out: &mut BytesMut) {
+        let trailers = accepts_trailers(&self.parts.headers);
+        if trailers {
+            field(out, b"te", b"trailers");
+        }
+        match (self.upgrade, trailers) {
+            (Some(protocol), _) => {
+                field(out, b"upgrade", protocol.as_bytes());
+                field(out, b"connection", if trailers { b"upgrade, te" } else { b"upgrade" });
+            }
+            (None, true) => field(out, b"connection", b"te"),
+            (None, false) => {}
+        }
+    }
+}
+
+fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// The fields that tell an endpoint who the client is; the same for all requests of a connection.
+pub fn forwarded_fields(peer: SocketAddr) -> Box<[u8]> {
+    let address = peer.ip().to_canonical();
+    format!("x-forwarded-for: {address}\r\nx-forwarded-proto: http\r\n").into_bytes().into()
+}
+
+/// Whether a request's field is not passed on as it is: because it concerns only this connection, is written anew, or
+/// is a client's claim about itself.
+fn is_dropped(name: &HeaderName) -> bool {
+    const STANDARD: [HeaderName; 10] = [
+        header::HOST,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::UPGRADE,
+        header::PROXY_AUTHORIZATION,
+        header::PROXY_AUTHENTICATE,
+        header::FORWARDED,
+        header::VIA,
+    ];
+    if STANDARD.contains(name) {
+        return true;
+    }
+    let name = name.as_str();
+    let claims = |name: &str| {
+        name.as_bytes()
+            .get(..11)
+            .is_some_and(|start| matches!(start, b"x-forwarded" | b"x_forwarded"))
+    };
+    matches!(
+        name,
+        "keep-alive" | "proxy-connection" | "x-request-id" | "x_request_id" | "http2-settings"
+    ) || claims(name)
+}
+
+/// Fields that the client's `Connection` field declares to concern only this connection.
+fn nominated(headers: &HeaderMap) -> SmallVec<[HeaderName; 2]> {
+    let mut names = SmallVec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        for token in tokens(value) {
+            if !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive") {
+                names.extend(HeaderName::from_bytes(token));
+            }
+        }
+    }
+    names
+}
+
+/// The comma-separated items of a field's value.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &[u8]) -> bool {
+    headers.get_all(name).into_iter().flat_map(tokens).any(|item| item.eq_ignore_ascii_case(token))
+}
+
+/// Whether the client can take trailers.
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TE) && has_token(headers, header::TE, b"trailers")
+}
+
+/// The protocol that the request asks to switch to, if it may be passed on. `h2c` may not: an endpoint that switched to
+/// HTTP/2 would take requests that we never saw.
+pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
+    let protocol = parts.headers.get(header::UPGRADE)?;
+    let asked = parts.version == Version::HTTP_11
+        && has_token(&parts.headers, header::CONNECTION, b"upgrade")
+        && !tokens(protocol).any(|token| token.to_ascii_lowercase().starts_with(b"h2c"));
+    asked.then_some(protocol)
+}
+
+/// Whether the client waits for a 100 before it sends the body.
+pub fn expects_continue(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_11
+        && parts
+            .headers
+            .get(header::EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// The id that the client gave its request, if it is fit to be logged and passed on.
+pub fn client_request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let fit = !id.is_empty()
+        && id.len() <= MAX_REQUEST_ID
+        && id.bytes().all(|byte| byte.is_ascii_graphic());
+    fit.then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

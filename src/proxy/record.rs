@@ -1,0 +1,204 @@
+//! What is known of one request, and what becomes of it at the end: counters, a log line, the observer's call.
+
+use super::client::ClientState;
+use super::worker::Worker;
+use crate::endpoint::InFlight;
+use crate::router::Route;
+use crate::telemetry::observe::Completed;
+use http::{HeaderValue, Method, Uri};
+use serde::{Serialize, Serializer};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The status that the log shows for a client that went away before there was an answer.
+pub const CLIENT_CLOSED: u16 = 499;
+
+/// One request, from its head to the end of its response. Whatever way it ends, dropping the record reports it.
+pub struct Record {
+    /// The worker that serves it.
+    pub worker: Rc<Worker>,
+    /// When its head had been read.
+    pub started: Instant,
+    /// Who sent it.
+    pub client: Rc<ClientState>,
+    /// Its method.
+    pub method: Method,
+    /// Its target.
+    pub uri: Uri,
+    /// Its `Host`, once checked.
+    pub host: Option<HeaderValue>,
+    /// Its id.
+    pub request_id: RequestId,
+    /// The configuration that it is served by.
+    pub generation: u64,
+    /// Its route, once found.
+    pub route: Option<Arc<Route>>,
+    /// Its place on the endpoint that it was given to last.
+    pub in_flight: Option<InFlight>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The status of the response; `None` before there is one.
+    pub status: Option<u16>,
+    /// Bytes of the response's body handed to the client.
+    pub bytes: u64,
+    /// Why it went otherwise than it should; stable, for machines.
+    pub reason: Option<&'static str>,
+    /// The same for people.
+    pub detail: Option<String>,
+    /// Whether the status came from the endpoint.
+    pub answered: bool,
+    /// Whether the response went out to its end.
+    pub complete: bool,
+}
+
+/// A request's id: taken over from the client, or made.
+#[derive(Clone, Debug)]
+pub enum RequestId {
+    /// The client's.
+    Theirs(Box<str>),
+    /// A UUID version 7 (RFC 9562).
+    Ours(uuid::fmt::Hyphenated),
+}
+
+impl RequestId {
+    /// Calls `f` with the id's text.
+    pub fn with<T>(&self, f: impl FnOnce(&str) -> T) -> T {
+        match self {
+            Self::Theirs(id) => f(id),
+            Self::Ours(id) => f(id.encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH])),
+        }
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.with(|id| serializer.serialize_str(id))
+    }
+}
+
+/// One line of the access log. The first fields are those of the project's first day.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    level: &'static str,
+    msg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<u32>,
+    time: Rfc3339,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    path: &'a str,
+    status: u16,
+    duration_ms: f64,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    algorithm: Option<&'static str>,
+    generation: u64,
+    attempts: u32,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    request_id: &'a RequestId,
+    client: SocketAddr,
+}
+
+/// The present time to the millisecond.
+struct Rfc3339(jiff::Timestamp);
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
+
+impl Record {
+    /// Notes a failure on its way to the client.
+    pub fn fail(&mut self, status: u16, reason: &'static str, detail: String) {
+        self.status = Some(status);
+        self.reason = Some(reason);
+        self.detail = Some(detail);
+        self.answered = false;
+    }
+
+    fn finish(&mut self) {
+        if !self.complete && self.reason.is_none() {
+            self.reason = Some(self.client.abort_reason.get().unwrap_or("client_closed"));
+        }
+        self.status.get_or_insert(CLIENT_CLOSED);
+        let duration = self.started.elapsed();
+        self.count(duration);
+        if self.worker.logs_this() {
+            let worker = Rc::clone(&self.worker);
+            worker.log_line(|out| self.write_line(duration, out));
+        }
+        if let Some(observer) = &self.worker.shared.observer {
+            observer(&Completed {
+                generation: self.generation,
+                algorithm: self.algorithm().unwrap_or(""),
+                endpoint: self.in_flight.as_ref().map(|pick| Arc::clone(pick.endpoint().label())),
+                duration,
+                status: self.status.unwrap_or(CLIENT_CLOSED),
+            });
+        }
+    }
+
+    fn count(&self, duration: std::time::Duration) {
+        let worker = self.worker.id;
+        let Some(route) = &self.route else {
+            self.worker.shared.refused.record(worker, self.status);
+            return;
+        };
+        let counters = route.backend.counters();
+        counters.duration.record(worker, duration);
+        match &self.in_flight {
+            Some(pick) if self.answered => pick.endpoint().requests().record(worker, self.status),
+            _ => counters
+                .unanswered
+                .record(worker, self.status.filter(|status| *status != CLIENT_CLOSED)),
+        }
+    }
+
+    fn algorithm(&self) -> Option<&'static str> {
+        self.route.as_ref().map(|route| route.backend.model().algorithm.name())
+    }
+
+    fn write_line(&self, duration: std::time::Duration, out: &mut Vec<u8>) {
+        let line = Line {
+            level: "info",
+            msg: if self.in_flight.is_some() { "access to endpoint" } else { "access" },
+            url: self.in_flight.as_ref().map(|pick| &**pick.endpoint().label()),
+            connections: self.in_flight.as_ref().map(InFlight::before),
+            time: Rfc3339(jiff::Timestamp::now()),
+            method: self.method.as_str(),
+            host: self.host.as_ref().and_then(|host| host.to_str().ok()),
+            path: self.uri.path_and_query().map_or("/", |target| target.as_str()),
+            status: self.status.unwrap_or(CLIENT_CLOSED),
+            duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
+            bytes: self.bytes,
+            backend: self.route.as_ref().map(|route| &**route.backend.name()),
+            algorithm: self.algorithm(),
+            generation: self.generation,
+            attempts: self.attempts,
+            reason: self.reason.unwrap_or("ok"),
+            detail: self.detail.as_deref(),
+            request_id: &self.request_id,
+            client: self.client.peer,
+        };
+        // Writing to memory cannot fail, and neither can these types.
+        let _ = serde_json::to_writer(&mut *out, &line);
+        out.push(b'\n');
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,97 @@
+//! Our own answers: small, as JSON or plain text, with the request's id so that the log line can be found.
+
+use super::body::ProxyBody;
+use super::error::{ProxyError, Verdict};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+
+/// The answer to a request that failed with `error`.
+pub fn error_response(
+    error: &ProxyError,
+    verdict: Verdict,
+    request_id: &str,
+    wants_text: bool,
+) -> Response<ProxyBody> {
+    let status = verdict.status;
+    let text = status.canonical_reason().unwrap_or("Error");
+    let message = public_message(error);
+    let (content_type, body) = if wants_text {
+        let body = format!(
+            "{} {text}\n{message}\nreason: {}\nrequest id: {request_id}\n",
+            status.as_u16(),
+            verdict.reason
+        );
+        ("text/plain; charset=utf-8", body)
+    } else {
+        let body = serde_json::json!({
+            "status": status.as_u16(),
+            "error": text,
+            "reason": verdict.reason,
+            "message": message,
+            "requestId": request_id,
+        });
+        ("application/json", format!("{body}\n"))
+    };
+    let mut response = Response::new(ProxyBody::whole(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let proxy_status = format!("outrigger; error={}", verdict.proxy_status);
+    if let Ok(value) = HeaderValue::from_str(&proxy_status) {
+        headers.insert("proxy-status", value);
+    }
+    response
+}
+
+/// What a client may know. Addresses of endpoints are for the access log, not for strangers.
+fn public_message(error: &ProxyError) -> String {
+    match error {
+        ProxyError::Connect(_) => "no endpoint could be reached".to_owned(),
+        ProxyError::Exchange(_) => "the endpoint did not give a valid response".to_owned(),
+        ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
+        ProxyError::BadRequest(_)
+        | ProxyError::ConnectRefused
+        | ProxyError::BodyTooLarge { .. }
+        | ProxyError::BodyTimeout(_)
+        | ProxyError::BodyBroken(_)
+        | ProxyError::LengthRequired
+        | ProxyError::RequestTimeout(_)
+        | ProxyError::AttemptTimeout(_)
+        | ProxyError::UploadStalled(_) => error.to_string(),
+    }
+}
+
+/// Whether the client would rather read text than JSON: its first acceptable of the two, without regard to `q`, which
+/// nobody weighs between these. Browsers and `curl`'s `*/*` differ: the former ask for text.
+pub fn wants_text(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).into_iter();
+    let mut types = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| item.split(';').next().unwrap_or_default().trim());
+    types
+        .find(|item| item.starts_with("text/") || item.ends_with("json") || *item == "*/*")
+        .is_some_and(|item| item.starts_with("text/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_an_error_follows_accept() {
+        for (accept, text) in [
+            ("*/*", false),
+            ("application/json", false),
+            ("text/plain", true),
+            ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", true),
+            ("application/problem+json, text/plain", false),
+            ("image/png", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(wants_text(&headers), text, "{accept}");
+        }
+        assert!(!wants_text(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,393 @@
+//! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
+
+use super::client::{ClientState, ListenerState};
+use super::{Shared, connection, listener};
+use crate::backend::pool::{IDLE_TIMEOUT, Pool};
+use crate::endpoint::Endpoint;
+use crate::model::{AccessLog, Limits, LogOutput};
+use crate::router::Route;
+use crate::snapshot::{Snapshot, SnapshotCache};
+use crate::telemetry::access_log::{AccessLogSender, Batch};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+/// A batch of log lines is handed over when it has reached this size, or this age.
+const LOG_BATCH_BYTES: usize = 32 * 1024;
+const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
+
+/// What a worker is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept on `socket`.
+    Listen {
+        /// The listener's name.
+        name: Arc<str>,
+        /// This worker's own socket.
+        socket: TcpListener,
+    },
+    /// Stop accepting on the sockets that a listener has had until now.
+    Unlisten {
+        /// The listener's name.
+        name: Arc<str>,
+        /// If set, the connections that came by it close, at the latest after this time.
+        drain: Option<Duration>,
+    },
+    /// Serve a connection that another worker accepted.
+    Adopt {
+        /// The connection.
+        stream: TcpStream,
+        /// The client.
+        peer: SocketAddr,
+        /// The listener's name.
+        name: Arc<str>,
+    },
+    /// Stop accepting; ask clients to close; end with the last connection.
+    Close,
+    /// End now.
+    End,
+}
+
+/// One worker's state. Nothing here is shared with another thread but [`Shared`].
+pub struct Worker {
+    /// Its number.
+    pub id: usize,
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// Idle connections to endpoints.
+    pub pool: RefCell<Pool>,
+    /// Its source of chance.
+    pub rng: RefCell<fastrand::Rng>,
+    /// Client connections, so that they can be told of changes.
+    pub clients: RefCell<Slab<Rc<ClientState>>>,
+    /// Whether clients are asked to close.
+    pub closing: Cell<bool>,
+    snapshot: RefCell<SnapshotCache>,
+    listeners: RefCell<HashMap<Arc<str>, Entry>>,
+    present: RefCell<Present>,
+    retired: RefCell<HashMap<u64, (Weak<Endpoint>, Instant)>>,
+    log: LogBuffer,
+    changed: Notify,
+}
+
+/// The endpoints of the running snapshot, by id.
+type Present = HashMap<u64, Weak<Endpoint>>;
+
+/// A listener of this worker.
+struct Entry {
+    state: Rc<ListenerState>,
+    /// Told when its sockets are to be closed.
+    stop: watch::Sender<bool>,
+}
+
+/// Lines that wait to be handed over.
+struct LogBuffer {
+    sender: AccessLogSender,
+    settings: Cell<AccessLog>,
+    batch: RefCell<(Vec<u8>, u64)>,
+    waiting: Notify,
+}
+
+/// Starts worker `id`.
+pub fn spawn(
+    id: usize,
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedReceiver<Command>,
+) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+        let local = tokio::task::LocalSet::new();
+        let worker = Worker::new(id, shared);
+        local.block_on(&runtime, Rc::clone(&worker).run(commands));
+        worker.flush_log();
+    })
+}
+
+impl Worker {
+    fn new(id: usize, shared: Arc<Shared>) -> Rc<Self> {
+        let mut snapshot = shared.store.cache();
+        let settings = snapshot.load().model.access_log;
+        let sender = shared.access_log.sender();
+        Rc::new(Self {
+            id,
+            pool: RefCell::default(),
+            rng: RefCell::new(fastrand::Rng::new()),
+            clients: RefCell::default(),
+            closing: Cell::new(false),
+            snapshot: RefCell::new(snapshot),
+            listeners: RefCell::default(),
+            present: RefCell::default(),
+            retired: RefCell::default(),
+            log: LogBuffer {
+                sender,
+                settings: Cell::new(settings),
+                batch: RefCell::default(),
+                waiting: Notify::new(),
+            },
+            changed: Notify::new(),
+            shared,
+        })
+    }
+
+    /// Obeys until it is told to end, or to close and has nothing left to close.
+    async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut swapped = self.shared.store.subscribe();
+        let mut sweep = tokio::time::interval(IDLE_TIMEOUT / 4);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::task::spawn_local(Rc::clone(&self).hand_over_log());
+        self.follow_snapshot();
+        while !(self.closing.get() && self.is_unused()) {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::End) | None => break,
+                    Some(command) => self.obey(command),
+                },
+                Ok(()) = swapped.changed() => self.follow_snapshot(),
+                _ = sweep.tick() => self.sweep(),
+                () = self.changed.notified() => {}
+            }
+        }
+        self.abort_clients();
+        // The aborted connections get their turn, so that their requests are recorded.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Listen { name, socket } => self.listen(name, socket),
+            Command::Unlisten { name, drain } => self.unlisten(&name, drain),
+            Command::Adopt { stream, peer, name } => {
+                let listener =
+                    self.listeners.borrow().get(&name).map(|entry| Rc::clone(&entry.state));
+                // A listener that went away in between takes its connections with it.
+                if let (Some(listener), Ok(stream)) =
+                    (listener, tokio::net::TcpStream::from_std(stream))
+                {
+                    self.serve(stream, peer, listener);
+                } else {
+                    self.leave();
+                }
+            }
+            Command::Close => self.close(),
+            Command::End => {}
+        }
+    }
+
+    fn listen(self: &Rc<Self>, name: Arc<str>, socket: TcpListener) {
+        let socket = match tokio::net::TcpListener::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::error!(listener = &*name, %error, "the socket cannot be served");
+                return;
+            }
+        };
+        let mut listeners = self.listeners.borrow_mut();
+        let limits = self.limits(&name);
+        let entry = listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
+            state: Rc::new(ListenerState {
+                name,
+                limits: Cell::new(limits),
+                closes_at: Cell::new(None),
+            }),
+            stop: watch::Sender::new(false),
+        });
+        let accepting = listener::accept(
+            Rc::clone(self),
+            socket,
+            Rc::clone(&entry.state),
+            entry.stop.subscribe(),
+        );
+        tokio::task::spawn_local(accepting);
+    }
+
+    fn unlisten(&self, name: &Arc<str>, drain: Option<Duration>) {
+        let mut listeners = self.listeners.borrow_mut();
+        let Some(entry) = listeners.get_mut(name) else { return };
+        entry.stop.send_replace(true);
+        match drain {
+            // Its connections stay, and so does their listener; only the sockets go.
+            None => entry.stop = watch::Sender::new(false),
+            Some(drain) => {
+                entry.state.closes_at.set(Some(Instant::now() + drain));
+                listeners.remove(name);
+                self.wake_clients();
+            }
+        }
+    }
+
+    /// Serves a connection that is counted already.
+    pub fn serve(
+        self: &Rc<Self>,
+        stream: tokio::net::TcpStream,
+        peer: SocketAddr,
+        listener: Rc<ListenerState>,
+    ) {
+        tokio::task::spawn_local(connection::serve(Rc::clone(self), stream, peer, listener));
+    }
+
+    /// Counts a connection that was accepted, and says which worker is to serve it: this one, unless it has more than its
+    /// share. (The kernel spreads many connections well, and few badly.)
+    pub fn place(&self) -> usize {
+        let workers = &self.shared.workers;
+        let count = |id: usize| workers[id].connections.load(Relaxed);
+        let least = (0..workers.len()).min_by_key(|id| count(*id)).unwrap_or(self.id);
+        let id = if count(self.id) > count(least) { least } else { self.id };
+        workers[id].connections.fetch_add(1, Relaxed);
+        id
+    }
+
+    /// Hands an accepted connection, counted there already, to worker `id`.
+    pub fn hand_over(&self, id: usize, stream: TcpStream, peer: SocketAddr, name: &Arc<str>) {
+        self.shared.workers[id].send(Command::Adopt { stream, peer, name: Arc::clone(name) });
+    }
+
+    /// Counts a connection that has ended.
+    pub fn leave(&self) {
+        self.shared.workers[self.id].connections.fetch_sub(1, Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// The route of a request, and the generation that it belongs to. The snapshot itself is let go at once, so that
+    /// nothing slow keeps an old one alive.
+    pub fn route(&self) -> (Arc<Route>, u64) {
+        let mut cache = self.snapshot.borrow_mut();
+        let snapshot = cache.load();
+        (Arc::clone(snapshot.router.route()), snapshot.generation)
+    }
+
+    /// When conversations with a removed endpoint must end; `None` if it is still there.
+    pub fn retires_at(&self, endpoint: u64) -> Option<Instant> {
+        self.retired.borrow().get(&endpoint).map(|(_, deadline)| *deadline)
+    }
+
+    fn limits(&self, listener: &str) -> Limits {
+        let mut cache = self.snapshot.borrow_mut();
+        let model = &cache.load().model;
+        let found = model.listeners.iter().find(|known| &*known.name == listener);
+        // The first listener's limits for one that is just being removed: it serves nobody any more.
+        found.unwrap_or(&model.listeners[0]).limits
+    }
+
+    /// Lets go of the old snapshot, and of what only it needed.
+    fn follow_snapshot(&self) {
+        let snapshot = Arc::clone(self.snapshot.borrow_mut().load());
+        self.log.settings.set(snapshot.model.access_log);
+        for listener in &snapshot.model.listeners {
+            if let Some(entry) = self.listeners.borrow().get(&listener.name) {
+                entry.state.limits.set(listener.limits);
+            }
+        }
+        self.retire_endpoints(&snapshot);
+        self.wake_clients();
+    }
+
+    /// Closes idle connections to endpoints that are gone, and sets an end to conversations with them.
+    fn retire_endpoints(&self, snapshot: &Snapshot) {
+        let members = snapshot.backends.iter().flat_map(|backend| backend.members());
+        let present: Present = members
+            .map(|member| (member.endpoint.id(), Arc::downgrade(&member.endpoint)))
+            .collect();
+        self.pool.borrow_mut().retain(|id| present.contains_key(&id));
+        let deadline = Instant::now() + snapshot.model.shutdown.drain_timeout;
+        let before = self.present.replace(present.clone());
+        let mut retired = self.retired.borrow_mut();
+        for (id, endpoint) in before.into_iter().filter(|(id, _)| !present.contains_key(id)) {
+            retired.entry(id).or_insert((endpoint, deadline));
+        }
+        retired.retain(|_, (endpoint, _)| endpoint.strong_count() > 0);
+    }
+
+    fn sweep(&self) {
+        let mut pool = self.pool.borrow_mut();
+        if !pool.is_empty() {
+            pool.sweep(Instant::now());
+        }
+    }
+
+    fn close(&self) {
+        self.closing.set(true);
+        for entry in self.listeners.borrow().values() {
+            entry.stop.send_replace(true);
+        }
+        self.wake_clients();
+    }
+
+    /// Whether it has no connection and accepts none.
+    fn is_unused(&self) -> bool {
+        let accepting =
+            self.listeners.borrow().values().any(|entry| entry.stop.receiver_count() > 0);
+        !accepting && self.shared.workers[self.id].connections.load(Relaxed) == 0
+    }
+
+    /// To be called when a listener has closed its socket.
+    pub fn stopped_accepting(&self) {
+        self.changed.notify_one();
+    }
+
+    fn wake_clients(&self) {
+        for (_, client) in &*self.clients.borrow() {
+            client.wake();
+        }
+    }
+
+    fn abort_clients(&self) {
+        for (_, client) in &*self.clients.borrow() {
+            client.abort.set(true);
+        }
+        self.wake_clients();
+    }
+
+    /// Whether the request that just ended is to be logged.
+    pub fn logs_this(&self) -> bool {
+        let settings = self.log.settings.get();
+        settings.enabled
+            && (settings.sample == crate::model::Ratio::ONE
+                || self.rng.borrow_mut().f64() < settings.sample.value())
+    }
+
+    /// Adds a line to the access log.
+    pub fn log_line(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let full = {
+            let mut batch = self.log.batch.borrow_mut();
+            let (bytes, lines) = &mut *batch;
+            if bytes.is_empty() {
+                self.log.waiting.notify_one();
+            }
+            write(bytes);
+            *lines += 1;
+            bytes.len() >= LOG_BATCH_BYTES
+        };
+        if full {
+            self.flush_log();
+        }
+    }
+
+    fn flush_log(&self) {
+        let (bytes, lines) = self.log.batch.take();
+        if lines > 0 {
+            let to_stderr = self.log.settings.get().output == LogOutput::Stderr;
+            let next = Vec::with_capacity(bytes.len().min(LOG_BATCH_BYTES) + 1024);
+            self.log.batch.replace((next, 0));
+            self.shared.access_log.send(&self.log.sender, Batch { bytes, lines, to_stderr });
+        }
+    }
+
+    /// Hands over batches that do not fill up.
+    async fn hand_over_log(self: Rc<Self>) {
+        loop {
+            self.log.waiting.notified().await;
+            // Time itself is meant: lines of these milliseconds go out with one system call.
+            tokio::time::sleep(LOG_BATCH_AGE).await;
+            self.flush_log();
+        }
+    }
+}
