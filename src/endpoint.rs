@@ -11,8 +11,8 @@ pub use health::{Health, HealthReport, Thresholds, Transition};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
-use crate::telemetry::metrics::RequestCounter;
 use crate::model::{EndpointUrl, LatencyProbe};
+use crate::telemetry::metrics::RequestCounter;
 use arc_swap::ArcSwap;
 use pass_over::PassOver;
 use std::net::SocketAddr;

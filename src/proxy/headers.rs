@@ -73,7 +73,7 @@ impl Outbound<'_> {
         let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
         out.put_slice(self.url.path.as_bytes());
         // `*` (RFC 9112, section 3.2.4) is no path, and an absolute target may have none.
-        if !target.starts_with('/') && (target != "*" || !self.url.path.is_empty()) {
+        if !target.starts_with('/') && target != "*" {
             out.put_u8(b'/');
         }
         if target != "*" || self.url.path.is_empty() {
