@@ -16,8 +16,9 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(about, max_term_width = 100)]
 struct Cli {
+    /// Without one: compare, then reload-latency
     #[command(subcommand)]
-    scenario: Scenario,
+    scenario: Option<Scenario>,
 }
 
 #[derive(Subcommand)]
@@ -86,18 +87,30 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Runs the scenario asked for.
+/// Runs the scenario asked for, or all.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().scenario {
-        Scenario::Compare(options) => options.run(),
-        Scenario::ReloadLatency(options) => options.run(),
-        Scenario::Exec { core, command } => process::become_pinned(core, &command),
+        Some(scenario) => scenario.run(),
+        None => ["compare", "reload-latency"].iter().try_for_each(|name| {
+            let defaults = Cli::parse_from(["bench", name]).scenario;
+            defaults.map_or(Ok(()), Scenario::run)
+        }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Scenario {
+    fn run(self) -> Result<()> {
+        match self {
+            Scenario::Compare(options) => options.run(),
+            Scenario::ReloadLatency(options) => options.run(),
+            Scenario::Exec { core, command } => process::become_pinned(core, &command),
         }
     }
 }
@@ -194,8 +207,12 @@ fn cores() -> Result<Cores> {
 
 /// How to repeat this run.
 fn command_line() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    format!("cargo run --release -p bench -- {}", arguments.join(" "))
+    let mut command = "cargo run --release -p bench".to_owned();
+    for (index, argument) in std::env::args().skip(1).enumerate() {
+        command += if index == 0 { " -- " } else { " " };
+        command += &argument;
+    }
+    command
 }
 
 /// The folder where the peers live, ours alone as long as this value is. It stays behind, for those
