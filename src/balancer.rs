@@ -1,40 +1,32 @@
 //! The algorithms that pick an endpoint: pure functions of what they are shown.
 //!
 //! A [`Balancer`] is an algorithm with its own state (a round-robin position), shared by all workers, and lives as
-//! long as the algorithm of its backend does. It does no I/O and reads no clock.
+//! long as the algorithm of its backend does. It does no I/O and reads no clock. One file per algorithm; ties are broken
+//! at random, never "first wins".
+
+mod candidates;
+mod draw;
+mod least_connections;
+mod least_response_time;
+mod peak_ewma;
+mod power_of_two_choices;
+mod random;
+mod round_robin;
+#[cfg(test)]
+mod tests;
+
+pub use candidates::{Candidate, Candidates};
 
 use crate::clock::Nanos;
-use crate::endpoint::Endpoint;
 use crate::model::Algorithm;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One eligible endpoint.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Its live state.
-    pub endpoint: Arc<Endpoint>,
-    /// Its weight, at least 1.
-    pub weight: u32,
-}
+/// Up to so many candidates the algorithms that look for the least look at all; above, at [`DRAWS`] of them.
+const FULL_SCAN: usize = 32;
 
-/// The eligible endpoints of a backend, prepared for an algorithm: made anew when eligibility changes, never per pick.
-#[derive(Debug)]
-pub struct Candidates {
-    list: Vec<Candidate>,
-}
-
-impl Candidates {
-    /// Prepares `list` for `algorithm`.
-    pub fn new(_algorithm: Algorithm, list: Vec<Candidate>) -> Self {
-        Self { list }
-    }
-
-    /// The endpoints.
-    pub fn list(&self) -> &[Candidate] {
-        &self.list
-    }
-}
+/// How many distinct draws stand for all when there are many: the best of d draws is already nearly the best of all for
+/// d = 2 (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 1996).
+const DRAWS: usize = 8;
 
 /// What one pick is made from, besides the candidates.
 #[derive(Debug)]
@@ -46,9 +38,23 @@ pub struct Pick<'a> {
 }
 
 /// Where an algorithm tells why it chose; `()` does not want to know and costs nothing.
+///
+/// Indices are those of [`Candidates::list`].
 pub trait Evidence {
-    /// The candidate at `index` was compared with this score (lower is better).
+    /// The candidate at `index` was compared with this score (lower is better). Its unit is the algorithm's: requests
+    /// in flight for its weight, or nanoseconds.
     fn score(&mut self, index: usize, score: f64);
+
+    /// So many of the compared candidates were equal, and chance decided among them by weight.
+    fn equals(&mut self, count: usize) {
+        let _ = count;
+    }
+
+    /// Of the tickets `0..of`, of which each candidate holds as many as its weight says, `ticket` was drawn by chance or
+    /// was next in turn.
+    fn draw(&mut self, ticket: u64, of: u64) {
+        let _ = (ticket, of);
+    }
 }
 
 impl Evidence for () {
@@ -87,11 +93,22 @@ impl Balancer {
     pub fn pick(
         &self,
         candidates: &Candidates,
-        _pick: &mut Pick<'_>,
-        _evidence: &mut impl Evidence,
+        pick: &mut Pick<'_>,
+        evidence: &mut impl Evidence,
     ) -> Option<Picked> {
-        let count = candidates.list.len() as u64;
-        let position = self.position.fetch_add(1, Relaxed);
-        (count > 0).then(|| Picked { index: (position % count) as usize, expected: None })
+        if candidates.list().is_empty() {
+            return None;
+        }
+        Some(match self.algorithm {
+            Algorithm::RoundRobin => {
+                let position = self.position.fetch_add(1, Relaxed);
+                round_robin::pick(candidates, position, evidence)
+            }
+            Algorithm::Random => random::pick(candidates, pick, evidence),
+            Algorithm::LeastConnections => least_connections::pick(candidates, pick, evidence),
+            Algorithm::LeastResponseTime => least_response_time::pick(candidates, pick, evidence),
+            Algorithm::PowerOfTwoChoices => power_of_two_choices::pick(candidates, pick, evidence),
+            Algorithm::PeakEwma => peak_ewma::pick(candidates, pick, evidence),
+        })
     }
 }

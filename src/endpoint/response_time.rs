@@ -1,24 +1,24 @@
 //! What is known of an endpoint's time to response head, and how far it is to be believed.
 //!
 //! The average decays by elapsed time, as in Finagle's and linkerd's peak EWMA: a sample weighs
-//! `1 - exp(-elapsed / 1 s)`, so that a thousand requests and one probe per second forget equally fast. Beside it
+//! `1 - exp(-elapsed / 2 s)`, so that a thousand requests and one probe per second forget equally fast. Beside it
 //! stands the number of recent samples `n`. What algorithms compare is neither alone but
 //!
 //! ```text
-//! estimate = median + (average - median) × n / (n + 8)
+//! estimate = median + (average - median) × n / (n + 16)
 //! ```
 //!
-//! with the median of the peers: an empirical Bayes (James–Stein) shrinkage with a prior worth 8 samples. An endpoint
+//! with the median of the peers (each counting as often as it has recent samples): an empirical Bayes (James–Stein) shrinkage with a prior worth 16 samples. An endpoint
 //! without a sample counts as its peers do, one bad sample is doubted, many are believed, and as `n` decays without new
 //! samples a starved endpoint drifts back to the median until it is tried again.
 
 use crate::clock::Nanos;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Time constant of the average, in nanoseconds. Short, because the shrinkage takes care of noise: an endpoint that
-/// recovers from 4 s to 1 ms shares again after about 8 probes one second apart.
-const AVERAGE_OVER: f64 = 1e9;
+/// Time constant of the average, in nanoseconds. Long enough that equal endpoints with few noisy answers look equal,
+/// short enough that one that recovers from 4 s to 1 ms shares again after about 15 probes one second apart.
+const AVERAGE_OVER: f64 = 2e9;
 
 /// Time constant of the peak, in nanoseconds: Finagle's default.
 const PEAK_OVER: f64 = 10e9;
@@ -26,10 +26,14 @@ const PEAK_OVER: f64 = 10e9;
 /// Time constant of the number of samples, unless probes come more rarely or answers take longer.
 const MEMORY: Duration = Duration::from_secs(5);
 
+/// The longest that slow answers stretch it to, in nanoseconds: an endpoint without probes that failed for long is tried
+/// again after minutes, not hours.
+const LONGEST_MEMORY: f64 = 20e9;
+
 /// How many samples the median of the peers is worth. First samples pay for connecting and cold caches, often several
-/// milliseconds: eight keep them within [half a millisecond](crate::balancer) of the others, and yet one sample of
-/// 300 ms among peers of 1 ms stands out by 30 ms.
-const PRIOR: f32 = 8.0;
+/// milliseconds: sixteen keep them within half a millisecond of the others, and yet one sample of 300 ms among peers of
+/// 1 ms stands out by 18 ms.
+const PRIOR: f32 = 16.0;
 
 /// More samples than this are not remembered longer.
 const ENOUGH: f32 = 64.0;
@@ -37,8 +41,9 @@ const ENOUGH: f32 = 64.0;
 /// What a failure counts as, at least: longer than nearly all good answers.
 const PENALTY: f32 = 5e9;
 
-/// What a failure counts as, at most, unless answers take longer still.
-const MAX_PENALTY: f32 = 60e9;
+/// What a failure counts as, at most, unless answers take longer still. Much, because an endpoint that fails at once has
+/// nothing in flight, and must lose against peers with many slow requests each.
+const MAX_PENALTY: f32 = 600e9;
 
 /// An endpoint's time to response head.
 ///
@@ -52,6 +57,8 @@ pub struct ResponseTime {
     average: AtomicU64,
     /// The peak-sensitive average in nanoseconds, bits of an `f32`.
     peak: AtomicU32,
+    /// Whether any sample was an answer, not a failure.
+    answered: AtomicBool,
     /// Time constant of the number of samples, in nanoseconds.
     memory: AtomicU64,
 }
@@ -103,6 +110,7 @@ impl Default for ResponseTime {
             last: AtomicU64::new(0),
             average: AtomicU64::new(0),
             peak: AtomicU32::new(0),
+            answered: AtomicBool::new(false),
             memory: AtomicU64::new(MEMORY.as_nanos() as u64),
         }
     }
@@ -120,9 +128,12 @@ impl ResponseTime {
     pub fn record(&self, now: Nanos, sample: Duration) {
         // Never 0, which would make every load weigh nothing.
         self.add(now, (sample.as_nanos() as f32).max(1.0));
+        if !self.answered.load(Relaxed) {
+            self.answered.store(true, Relaxed);
+        }
     }
 
-    /// Takes note of a failure at `now`: twice the average, but at least 5 s and not much more than 60 s. It grows with
+    /// Takes note of a failure at `now`: twice the average, but at least 5 s and at most 10 min. It grows with
     /// failures in a row, so that an endpoint that only ever fails is not the best of slow ones either.
     pub fn record_failure(&self, now: Nanos) {
         let average = Average::unpack(self.average.load(Relaxed));
@@ -132,6 +143,7 @@ impl ResponseTime {
 
     /// Forgets all samples: the endpoint counts as a new one.
     pub fn forget(&self) {
+        self.answered.store(false, Relaxed);
         self.average.store(0, Relaxed);
     }
 
@@ -159,6 +171,14 @@ impl ResponseTime {
         (average.samples > 0.0).then(|| self.value(average, sensitivity))
     }
 
+    /// The same and how many recent samples it rests on at `now`, as a measure for others: `None` also as long as the
+    /// endpoint only ever failed.
+    pub fn measured(&self, sensitivity: Sensitivity, now: Nanos) -> Option<(f32, f32)> {
+        let average = Average::unpack(self.average.load(Relaxed));
+        let answered = average.samples > 0.0 && self.answered.load(Relaxed);
+        answered.then(|| (self.value(average, sensitivity), self.recent(average, now)))
+    }
+
     /// What a request is expected to take at `now`, in nanoseconds, when the peers' median is `median`.
     #[inline]
     pub fn estimate(&self, sensitivity: Sensitivity, now: Nanos, median: f32) -> f32 {
@@ -166,14 +186,20 @@ impl ResponseTime {
         if average.samples == 0.0 {
             return median;
         }
+        let samples = self.recent(average, now);
+        median + (self.value(average, sensitivity) - median) * (samples / (samples + PRIOR))
+    }
+
+    /// The number of recent samples at `now`.
+    #[inline]
+    fn recent(&self, average: Average, now: Nanos) -> f32 {
         let idle = now.0.saturating_sub(self.last.load(Relaxed)) as f64;
         let memory = memory_of(self.memory.load(Relaxed), average);
-        let mut samples = average.samples;
         // Under traffic there is nothing to decay, and no exponential to pay for.
-        if idle * 64.0 > memory {
-            samples *= (-idle / memory).exp() as f32;
+        if idle * 64.0 < memory {
+            return average.samples;
         }
-        median + (self.value(average, sensitivity) - median) * (samples / (samples + PRIOR))
+        average.samples * (-idle / memory).exp() as f32
     }
 
     fn value(&self, average: Average, sensitivity: Sensitivity) -> f32 {
@@ -191,7 +217,7 @@ impl ResponseTime {
 
 /// An endpoint that takes long can neither be measured as often as a quick one nor be tried again as cheaply.
 fn memory_of(memory: u64, average: Average) -> f64 {
-    (memory as f64).max(2.0 * f64::from(average.nanos))
+    (memory as f64).max((2.0 * f64::from(average.nanos)).min(LONGEST_MEMORY))
 }
 
 #[cfg(test)]
@@ -238,7 +264,7 @@ mod tests {
             }
             average(&time)
         };
-        let expected = 1.0 + 99.0 * (-2.0f32).exp();
+        let expected = 1.0 + 99.0 * (-1.0f32).exp();
         for per_second in [100, 10_000] {
             let found = after_two_seconds(per_second);
             assert!((found / expected - 1.0).abs() < 0.05, "{per_second}/s: {found} {expected}");
@@ -256,7 +282,7 @@ mod tests {
         let (bad, slow) = (ResponseTime::default(), ResponseTime::default());
         bad.record(at(0.0), ms(50));
         slow.record(at(0.0), ms(4000));
-        assert!(estimate(&bad, 0.0) > 5.0 && estimate(&slow, 0.0) > 400.0);
+        assert!(estimate(&bad, 0.0) > 3.0 && estimate(&slow, 0.0) > 200.0);
         assert!(estimate(&bad, 15.0) < 1.5, "{}", estimate(&bad, 15.0));
         assert!(estimate(&slow, 30.0) > 2.0, "{}", estimate(&slow, 30.0));
         assert!(estimate(&slow, 80.0) < 1.5, "{}", estimate(&slow, 80.0));
@@ -272,7 +298,7 @@ mod tests {
             for _ in 0..100 {
                 time.record(at(now), ms(latency));
                 now += period;
-                assert!(estimate(&time, now) > 8.0, "{}", estimate(&time, now));
+                assert!(estimate(&time, now) > 5.0, "{}", estimate(&time, now));
             }
         }
     }
@@ -292,7 +318,7 @@ mod tests {
         let only_failing = ResponseTime::default();
         (0..50).for_each(|i| only_failing.record_failure(at(f64::from(i))));
         assert!(average(&only_failing) > 30_000.0, "{}", average(&only_failing));
-        assert!(average(&only_failing) <= 60_000.0);
+        assert!(average(&only_failing) <= 600_000.0);
     }
 
     #[test]
