@@ -173,7 +173,8 @@ async fn echo(connection: &mut Connection, request: &mut Request) -> Result<Next
         Ok(text) => shown["text"] = text.into(),
         // Two digits a byte need no library to be read back.
         Err(error) => {
-            shown["hex"] = error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+            shown["hex"] =
+                error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
         }
     }
     let answer = json!({

@@ -66,6 +66,8 @@ pub(crate) async fn run(
 ) -> io::Result<Next> {
     for step in steps {
         match step {
+            // A client that asked for the close has no next request to wait for.
+            Step::AwaitRequest | Step::AwaitIdle(_) if !request.keep_alive => break,
             Step::Answer { status, body } => {
                 let answer = Response::new(&connection.shared.name, *status).body(body);
                 connection.send(&answer).await?;
