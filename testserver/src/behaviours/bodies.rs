@@ -10,8 +10,7 @@ use crate::connection::{Connection, End, Next};
 use crate::request::Request;
 use crate::response::{Response, chunk};
 
-/// The pattern's period: an odd multiple shifts against every buffer size, so a piece lost or sent twice
-/// shows.
+/// The pattern's period. It divides no power of two, so a buffer's worth lost or sent twice shows.
 const PERIOD: usize = 26;
 
 /// Bytes sent at once: a whole number of periods near 64 KiB.

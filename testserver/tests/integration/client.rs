@@ -76,8 +76,8 @@ impl Client {
     }
 }
 
-/// Sends a request, half of a talk: `lines` is the request line and the fields, and the whole answer is
-/// returned, head and body, up to the close that the request asks for.
+/// Sends a request that asks for the close, and returns the whole answer. `lines` is the request line and
+/// the fields but for `Host` and `Connection`.
 pub(crate) async fn ask(server: &Server, lines: &str, body: &str) -> String {
     let mut client = Client::to(server).await;
     client.send(format!("{lines}\r\nHost: test\r\nConnection: close\r\n\r\n{body}")).await;
