@@ -13,7 +13,7 @@ const START: Nanos = Nanos(1_000_000_000);
 
 fn endpoint(port: u16) -> Arc<Endpoint> {
     let url = EndpointUrl { host: "localhost".into(), port, path: "".into() };
-    Arc::new(Endpoint::new(url))
+    Arc::new(Endpoint::new(url, 1))
 }
 
 /// Fresh endpoints with these weights.
