@@ -37,7 +37,11 @@ pub fn load(
     let model = tree::read(source, &problems).and_then(|mut tree| {
         expand::expand(&mut tree, variables, &problems);
         let file = decode::decode(&tree, &problems);
-        file.get().map(|file| validate::validate(file, &tree::At::root(&tree), &problems))
+        let model = validate::validate(file.get()?, &tree::At::root(&tree), &problems);
+        if problems.is_empty() {
+            tree::confirm(source, &tree, &problems);
+        }
+        Some(model)
     });
     match model {
         Some(model) if problems.is_empty() => Ok(model),

@@ -5,7 +5,7 @@
 
 use super::file::{File, LATER, SHORTHANDS};
 use super::problem::{Collector, Fault, nearest, shown};
-use super::tree::{At, Entry, Kind, Node, Scalar};
+use super::tree::{At, Entry, Kind, Node, Scalar, plain_type};
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess,
@@ -101,12 +101,22 @@ impl<'t> Decoder<'t, '_> {
     }
 
     fn wrong_type(&self, allowed: impl Into<String>) -> Error {
-        match described(self.at.node) {
-            Some(found) => {
-                self.refuse(Fault::new(format!("wrong type: found {found}")).allow(allowed))
-            }
-            None => Error::Recorded,
-        }
+        self.wrong_type_of(allowed, |_| None)
+    }
+
+    /// `meant` makes a suggestion of a bare or quoted word.
+    fn wrong_type_of(
+        &self,
+        allowed: impl Into<String>,
+        meant: impl Fn(&str) -> Option<String>,
+    ) -> Error {
+        let Some(found) = self.at.node.described() else { return Error::Recorded };
+        let suggestion = match &self.at.node.kind {
+            Kind::Scalar(scalar) if scalar.typed.is_none() => meant(&shown(&scalar.text)),
+            _ => None,
+        };
+        let fault = Fault::new(format!("wrong type: found {found}"));
+        self.refuse(fault.allow(allowed).suggest(suggestion))
     }
 
     /// The word that stands here.
@@ -146,43 +156,6 @@ impl<'t> Decoder<'t, '_> {
     }
 }
 
-/// What `node` is, for messages; `None` when something was said about it already.
-fn described(node: &Node) -> Option<String> {
-    Some(match &node.kind {
-        Kind::Refused => return None,
-        Kind::List(_) => "a list".into(),
-        Kind::Map(_) => "a map".into(),
-        Kind::Scalar(scalar) if scalar.is_null() => "nothing".into(),
-        Kind::Scalar(scalar) => {
-            let kind = if scalar.plain { plain_type(&scalar.text) } else { None };
-            format!("the {} `{}`", kind.unwrap_or("text"), scalar.shown())
-        }
-    })
-}
-
-/// What a bare word is to YAML 1.1 or 1.2, if not text. Both count: Helm and kubectl read the older one.
-fn plain_type(text: &str) -> Option<&'static str> {
-    const BOOLEANS: &[&str] = &["true", "false", "yes", "no", "on", "off", "y", "n"];
-    let lower = text.to_ascii_lowercase();
-    if BOOLEANS.contains(&&*lower) {
-        return Some("boolean");
-    }
-    let digits = lower.trim_start_matches(['-', '+']).replace('_', "");
-    let based = |prefix: &str, base: u32| {
-        digits.strip_prefix(prefix).is_some_and(|rest| rest.chars().all(|c| c.is_digit(base)))
-    };
-    let sexagesimal = digits.contains(':')
-        && digits.split(':').all(|part| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        });
-    let decimal = digits.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.')
-        && digits.parse::<f64>().is_ok();
-    let special = matches!(&*digits, ".inf" | ".nan");
-    let number =
-        decimal || special || sexagesimal || based("0x", 16) || based("0o", 8) || based("0b", 2);
-    number.then_some("number")
-}
-
 impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     type Error = Error;
 
@@ -199,7 +172,15 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         let value = match &*scalar.text {
             "true" if scalar.plain || scalar.typed.is_some() => true,
             "false" if scalar.plain || scalar.typed.is_some() => false,
-            _ => return Err(self.wrong_type(allowed)),
+            _ => {
+                return Err(self.wrong_type_of(allowed, |word| {
+                    match &*word.to_ascii_lowercase() {
+                        "true" | "yes" | "on" | "y" | "1" => Some("true".into()),
+                        "false" | "no" | "off" | "n" | "0" => Some("false".into()),
+                        _ => None,
+                    }
+                }));
+            }
         };
         visitor.visit_bool(value)
     }
@@ -210,18 +191,24 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         self.settle(scalar, visitor.visit_str(&scalar.text))
     }
 
+    /// A word that is meant as a number: quotes would make it text.
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let scalar = self.scalar(&visitor)?;
+        match scalar.plain || scalar.typed.is_some() {
+            true => self.settle(scalar, visitor.visit_str(&scalar.text)),
+            false => {
+                let number = |word: &str| (plain_type(word) == Some("number")).then(|| word.into());
+                Err(self.wrong_type_of((&visitor as &dyn Expected).to_string(), number))
+            }
+        }
+    }
+
     /// A word that is meant as text: it must not look like anything else.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let scalar = self.scalar(&visitor)?;
-        if scalar.plain
-            && scalar.typed.is_none()
-            && let Some(kind) = plain_type(&scalar.text)
-        {
-            let found = scalar.shown();
-            let fault = Fault::new(format!("wrong type: found the {kind} `{found}`"))
-                .allow((&visitor as &dyn Expected).to_string())
-                .suggest(format!("\"{found}\""));
-            return Err(self.refuse(fault));
+        if scalar.plain && scalar.typed.is_none() && plain_type(&scalar.text).is_some() {
+            let allowed = (&visitor as &dyn Expected).to_string();
+            return Err(self.wrong_type_of(allowed, |word| Some(format!("\"{word}\""))));
         }
         self.settle(scalar, visitor.visit_str(&scalar.text))
     }
@@ -253,7 +240,8 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
             Kind::List(items) => {
                 visitor.visit_seq(Items { list: &self, next: 0, count: items.len() })
             }
-            _ => Err(self.wrong_type("a list")),
+            _ => Err(self
+                .wrong_type_of("a list", |word| (!word.is_empty()).then(|| format!("[{word}]")))),
         }
     }
 
@@ -272,6 +260,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
             _ => {
                 let keys = match fields {
                     [] => "an empty map: `{}`".to_owned(),
+                    [field] => format!("a map with the key {field}"),
                     fields => format!("a map with the keys {}", fields.join(", ")),
                 };
                 return Err(match shorthand {
@@ -293,7 +282,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct
         newtype_struct tuple tuple_struct map identifier
     }
 }

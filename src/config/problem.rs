@@ -156,10 +156,17 @@ impl Collector {
     }
 }
 
-/// `text` as it may stand in a message: on one line, of bounded length, nothing invisible in it.
+/// `text` as it may stand in a message: on one line, of bounded length, nothing invisible and no password in it.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut out = String::new();
+    let mut text = text;
+    if let Some((scheme, rest)) = text.split_once("://")
+        && let Some((_, host)) = rest.rsplit_once('@')
+    {
+        out = format!("{}://…@", shown(scheme));
+        text = host;
+    }
     for (count, c) in text.chars().enumerate() {
         if count == LONGEST {
             out.push('…');
@@ -216,10 +223,13 @@ pub(super) fn nearest(found: &str, candidates: &[&str]) -> Option<String> {
     if let Some(ours) = synonym.filter(|ours| candidates.contains(ours)) {
         return Some(ours.to_owned());
     }
+    let mut longer = candidates.iter().filter(|known| known.to_lowercase().starts_with(&found));
+    if let (4.., Some(one), None) = (found.len(), longer.next(), longer.next()) {
+        return Some((*one).to_owned());
+    }
     let (distance, best) = candidates
         .iter()
         .map(|candidate| (strsim::osa_distance(&found, &candidate.to_lowercase()), candidate))
         .min_by_key(|(distance, _)| *distance)?;
-    let begins = found.len() >= 4 && best.to_lowercase().starts_with(&found);
-    (begins || distance <= (found.chars().count() / 3).max(1)).then(|| (*best).to_owned())
+    (distance <= (found.chars().count() / 3).max(1)).then(|| (*best).to_owned())
 }

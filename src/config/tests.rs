@@ -1,48 +1,68 @@
 //! Valid files give the model that they say; every class of error has a test on its text.
 
-use super::{BUILT_IN, load};
-use crate::model::{Algorithm, Model, Ratio, defaults};
-use std::time::Duration;
+use super::load;
+use crate::model::Model;
 
-/// A file without variables, or the text of what is wrong with it.
+/// The model of a file, or the text of what is wrong with it.
 fn read(text: &str) -> Result<Model, String> {
-    load(text.as_bytes(), "config.yaml", &|_| None).map_err(|problems| problems.to_string())
+    load(text.as_bytes(), "config.yaml", &variables).map_err(|problems| problems.to_string())
 }
 
-const SMALLEST: &str = "
+/// Holds a file to be refused with exactly these lines.
+#[track_caller]
+fn refuses(text: &str, lines: &[&str]) {
+    assert_eq!(read(text).unwrap_err(), lines.join("\n"), "{text:.300}");
+}
+
+/// A valid file of four lines.
+const BASE: &str = "\
 listeners: [{ name: http, address: 127.0.0.1:8080 }]
-backends: [{ name: demo, endpoints: [http://localhost:8081] }]
+backends:
+  - name: demo
+    endpoints: [http://localhost:8081]
 ";
 
-#[test]
-fn the_built_in_configuration_is_the_scene_of_the_demo() {
-    let model = read(BUILT_IN).unwrap();
-    assert_eq!(model.listeners[0].address, "127.0.0.1:8080".parse().unwrap());
-    let backend = &model.backends[0];
-    assert_eq!(backend.algorithm, Algorithm::LeastResponseTime);
-    let ports: Vec<_> = backend.endpoints.iter().map(|endpoint| endpoint.url.port).collect();
-    assert_eq!(ports, [8081, 8082, 8083, 8085, 8086, 8087, 8088, 8089]);
-    assert_eq!(backend.latency_probe.as_ref().unwrap().probe.timeout, Duration::from_secs(5));
+/// A file whose fifth line is `line`.
+fn top(line: &str) -> String {
+    format!("{BASE}{line}\n")
 }
 
-#[test]
-fn what_is_not_typed_has_its_default() {
-    let model = read(SMALLEST).unwrap();
-    let backend = &model.backends[0];
-    assert_eq!(model.admin, Some(defaults::ADMIN_ADDRESS.parse().unwrap()));
-    assert_eq!(model.probes, None);
-    assert_eq!(model.workers, 0);
-    assert_eq!(model.shutdown.drain_delay, defaults::DRAIN_DELAY);
-    assert!(model.access_log.enabled);
-    assert_eq!(model.access_log.sample, Ratio::ONE);
-    assert_eq!(model.listeners[0].limits.header_timeout, Some(defaults::HEADER_TIMEOUT));
-    assert_eq!(model.listeners[0].limits.max_header_bytes, defaults::MAX_HEADER_BYTES);
-    assert_eq!(model.listeners[0].limits.max_body_bytes, None);
-    assert_eq!(backend.algorithm, Algorithm::RoundRobin);
-    assert_eq!(backend.endpoints[0].weight, 1);
-    assert_eq!((&backend.health_probe, &backend.latency_probe), (&None, &None));
-    assert_eq!(backend.timeouts.request, Some(defaults::REQUEST_TIMEOUT));
-    assert_eq!(backend.timeouts.attempt, None);
-    assert_eq!(backend.retry.attempts, 2);
-    assert!(backend.retry.on_connect_failure && backend.retry.on_reset);
+/// A file whose fifth line is `line`, in the backend.
+fn backend(line: &str) -> String {
+    format!("{BASE}    {line}\n")
+}
+
+/// A file with `line` in the limits of its listener.
+fn limits(line: &str) -> String {
+    let address = "address: 127.0.0.1:8080";
+    BASE.replace(address, &format!("{address}, limits: {{ {line} }}"))
+}
+
+/// A file whose listener has this address.
+fn address(value: &str) -> String {
+    BASE.replace("127.0.0.1:8080", value)
+}
+
+/// A file whose endpoint has this URL.
+fn url(value: &str) -> String {
+    BASE.replace("[http://localhost:8081]", &format!("\n      - {value}"))
+}
+
+mod addresses;
+mod combinations;
+mod documents;
+mod hostile;
+mod keys;
+mod types;
+mod valid;
+mod values;
+
+/// The environment of the tests.
+fn variables(name: &str) -> Option<String> {
+    match name {
+        "SET" => Some("2".into()),
+        "EMPTY" => Some(String::new()),
+        "SECRET" => Some("hunter2".into()),
+        _ => None,
+    }
 }

@@ -1,16 +1,12 @@
-//! The document as a tree whose every node knows its place; what no typed decoder could say is refused here:
-//! broken YAML, duplicate keys, tags, merge keys, and bombs made of size, depth or aliases.
+//! The document as a tree whose every node knows its place.
 
-use super::problem::{Collector, Fault, shown};
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-use std::collections::HashMap;
+mod confirm;
+mod read;
 
-/// The largest file, in bytes: four times what a ConfigMap can hold.
-const MAX_BYTES: usize = 4 << 20;
-/// The deepest nesting of lists and maps. The deepest key there is needs nine.
-const MAX_DEPTH: usize = 32;
-/// The most that aliases may add to a document, in nodes and bytes of text.
-const MAX_COPIED: usize = 1 << 20;
+pub(super) use confirm::confirm;
+pub(super) use read::read;
+
+use super::problem::shown;
 
 /// A position in the file, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +17,6 @@ pub(super) struct Place {
 
 impl Place {
     const START: Self = Self { line: 1, column: 1 };
-
-    fn of(span: Span) -> Self {
-        Self { line: span.start.line(), column: span.start.col() + 1 }
-    }
 }
 
 /// A value of the document.
@@ -64,7 +56,15 @@ impl Scalar {
 
     /// What messages show of it: what was typed, never what a variable holds, which may be a secret.
     pub(super) fn shown(&self) -> String {
-        shown(self.typed.as_ref().unwrap_or(&self.text))
+        match self.as_typed() {
+            "" => "\"\"".into(),
+            typed => shown(typed),
+        }
+    }
+
+    /// The text before variables were expanded.
+    fn as_typed(&self) -> &str {
+        self.typed.as_ref().unwrap_or(&self.text)
     }
 }
 
@@ -77,6 +77,21 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// What it is, for messages; `None` when something was said about it already.
+    pub(super) fn described(&self) -> Option<String> {
+        Some(match &self.kind {
+            Kind::Refused => return None,
+            Kind::List(_) => "a list".into(),
+            Kind::Map(_) => "a map".into(),
+            Kind::Scalar(scalar) if scalar.is_null() => "nothing".into(),
+            Kind::Scalar(scalar) => {
+                let kind = if scalar.plain { plain_type(&scalar.text) } else { None };
+                let quote = if scalar.plain || scalar.text.is_empty() { "" } else { "\"" };
+                format!("the {} `{quote}{}{quote}`", kind.unwrap_or("text"), scalar.shown())
+            }
+        })
+    }
+
     /// The nodes and bytes in it, and the number of its levels.
     fn size(&self) -> (usize, usize) {
         let (sum, height) = match &self.kind {
@@ -156,6 +171,14 @@ impl<'t> At<'t> {
         matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
+    /// What messages show of the value.
+    pub(super) fn shown(&self) -> String {
+        match &self.node.kind {
+            Kind::Scalar(scalar) => scalar.shown(),
+            Kind::List(_) | Kind::Map(_) | Kind::Refused => "…".into(),
+        }
+    }
+
     /// Where the value stands; its key, when there is nothing to be seen.
     pub(super) fn place(&self) -> Place {
         match &self.node.kind {
@@ -174,237 +197,29 @@ fn join_key(path: &str, key: &str) -> String {
     }
 }
 
-/// Reads the one document of `source`; `None` when there is no document to go on with.
-pub(super) fn read(source: &[u8], problems: &Collector) -> Option<Node> {
-    match read_document(source, problems) {
-        Ok(node) => Some(node),
-        Err((place, fault)) => {
-            problems.add(place, "", fault);
-            None
-        }
+/// What a bare word is to YAML 1.1 or 1.2, if not text. Both count: Helm and kubectl read the older one.
+pub(super) fn plain_type(text: &str) -> Option<&'static str> {
+    const BOOLEANS: &[&str] = &["true", "false", "yes", "no", "on", "off", "y", "n"];
+    let lower = text.to_ascii_lowercase();
+    if BOOLEANS.contains(&&*lower) {
+        return Some("boolean");
     }
-}
-
-type Stop = (Place, Fault);
-
-fn read_document(source: &[u8], problems: &Collector) -> Result<Node, Stop> {
-    if source.len() > MAX_BYTES {
-        let fault = Fault::new(format!("the file has {} bytes", source.len()));
-        return Err((Place::START, fault.allow("at most 4Mi")));
-    }
-    let text = std::str::from_utf8(source).map_err(|error| not_utf8(source, error))?;
-    // Editors on Windows put a byte order mark in front.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder =
-        Builder { problems, open: Vec::new(), anchors: HashMap::new(), copied: 0, root: None };
-    let mut documents = 0;
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
-            (place, Fault::new(format!("not valid YAML: {}", shown(error.info()))))
-        })?;
-        if let Event::DocumentStart(_) = event {
-            documents += 1;
-            if documents > 1 {
-                let fault = Fault::new("a second document begins here");
-                return Err((Place::of(span), fault.allow("one document in a file")));
-            }
-        }
-        builder.event(event, Place::of(span))?;
-    }
-    match builder.root {
-        Some(Node { kind: Kind::Scalar(scalar), .. }) if scalar.is_null() => Err(empty()),
-        Some(node) => Ok(node),
-        None => Err(empty()),
-    }
-}
-
-fn empty() -> Stop {
-    let fault = Fault::new("the file is empty");
-    (Place::START, fault.allow("a map with at least the keys `listeners` and `backends`"))
-}
-
-fn not_utf8(source: &[u8], error: std::str::Utf8Error) -> Stop {
-    let at = error.valid_up_to();
-    let valid = String::from_utf8_lossy(&source[..at]);
-    let line = valid.matches('\n').count() + 1;
-    let column = valid.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    let fault = Fault::new(format!("not UTF-8: found the byte 0x{:02x}", source[at]));
-    (Place { line, column }, fault.allow("text in UTF-8"))
-}
-
-/// A list or map whose end has not been read yet.
-struct Open {
-    place: Place,
-    anchor: usize,
-    refused: bool,
-    parts: Parts,
-}
-
-enum Parts {
-    List(Vec<Node>),
-    Map {
-        entries: Vec<Entry>,
-        /// The line of each key.
-        seen: HashMap<String, usize>,
-        key: Key,
-    },
-}
-
-/// The key whose value comes next.
-enum Key {
-    None,
-    /// Its value is dropped, since something was wrong with the key, which has been said.
-    Refused,
-    Some(String, Place),
-}
-
-struct Builder<'p> {
-    problems: &'p Collector,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
-    copied: usize,
-    root: Option<Node>,
-}
-
-impl Builder<'_> {
-    fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Stop> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
-                let scalar = Scalar { text: text.into_owned(), plain, typed: None };
-                let refused = tag.is_some_and(|tag| self.refuse_tag(&tag.to_string(), place));
-                let kind = if refused { Kind::Refused } else { Kind::Scalar(scalar) };
-                self.close(Node { place, kind }, anchor)
-            }
-            Event::SequenceStart(anchor, tag) => {
-                let refused = tag.is_some_and(|tag| self.refuse_tag(&tag.to_string(), place));
-                self.start(Open { place, anchor, refused, parts: Parts::List(Vec::new()) })
-            }
-            Event::MappingStart(anchor, tag) => {
-                let refused = tag.is_some_and(|tag| self.refuse_tag(&tag.to_string(), place));
-                let parts =
-                    Parts::Map { entries: Vec::new(), seen: HashMap::new(), key: Key::None };
-                self.start(Open { place, anchor, refused, parts })
-            }
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open { place, anchor, refused, parts }) => {
-                    let kind = match parts {
-                        _ if refused => Kind::Refused,
-                        Parts::List(items) => Kind::List(items),
-                        Parts::Map { entries, .. } => Kind::Map(entries),
-                    };
-                    self.close(Node { place, kind }, anchor)
-                }
-                None => Ok(()),
-            },
-            Event::Alias(anchor) => self.alias(anchor, place),
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
-        }
-    }
-
-    fn start(&mut self, open: Open) -> Result<(), Stop> {
-        if self.open.len() == MAX_DEPTH {
-            return Err((open.place, too_deep()));
-        }
-        self.open.push(open);
-        Ok(())
-    }
-
-    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Stop> {
-        let Some(node) = self.anchors.get(&anchor) else {
-            let fault = Fault::new("an alias to a value that it is a part of");
-            return Err((place, fault.allow("an alias to a value that ended before it")));
-        };
-        // What is wrong with the value stands where the value stands, so the copy keeps its place.
-        let (node, size) = self.copy(node, place)?;
-        self.copied += size;
-        self.close(node, 0)
-    }
-
-    /// A copy of a value, and its size. What an anchor keeps is a copy, too.
-    fn copy(&self, node: &Node, place: Place) -> Result<(Node, usize), Stop> {
-        let (size, height) = node.size();
-        if self.copied + size > MAX_COPIED {
-            let fault = Fault::new("anchors and aliases make the document too large");
-            return Err((place, fault.allow("at most 1Mi of copied values")));
-        }
-        if self.open.len() + height > MAX_DEPTH + 1 {
-            return Err((place, too_deep()));
-        }
-        Ok((node.clone(), size))
-    }
-
-    fn refuse_tag(&self, tag: &str, place: Place) -> bool {
-        let fault = Fault::new(format!("the tag `{}` is not supported", shown(tag)));
-        self.problems.add(place, &self.path(), fault.allow("values without tags"));
-        true
-    }
-
-    /// A node has ended: it is a key, a value, an item, or the document.
-    fn close(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
-        if anchor != 0 {
-            let (copy, size) = self.copy(&node, node.place)?;
-            self.copied += size;
-            self.anchors.insert(anchor, copy);
-        }
-        let Some(Open { parts, .. }) = self.open.last_mut() else {
-            self.root = Some(node);
-            return Ok(());
-        };
-        match parts {
-            Parts::List(items) => items.push(node),
-            Parts::Map { entries, key: pending, .. } if !matches!(pending, Key::None) => {
-                if let Key::Some(key, key_place) = std::mem::replace(pending, Key::None) {
-                    entries.push(Entry { key, key_place, value: node });
-                }
-            }
-            Parts::Map { seen, key: pending, .. } => {
-                let place = node.place;
-                *pending = Key::Refused;
-                let fault = match node.kind {
-                    Kind::Scalar(Scalar { text, plain: true, .. }) if text == "<<" => {
-                        Fault::new("merge keys (`<<`) are not supported")
-                            .allow("every key written out; an alias may stand for a whole value")
-                    }
-                    Kind::Scalar(Scalar { text, .. }) => match seen.get(&text) {
-                        Some(line) => Fault::new(format!("duplicate key `{}`", shown(&text)))
-                            .allow(format!("each key once; the first is in line {line}")),
-                        None => {
-                            seen.insert(text.clone(), place.line);
-                            *pending = Key::Some(text, place);
-                            return Ok(());
-                        }
-                    },
-                    Kind::Refused => return Ok(()),
-                    Kind::List(_) | Kind::Map(_) => {
-                        Fault::new("a list or map as a key").allow("a word as a key")
-                    }
-                };
-                self.problems.add(place, &self.path(), fault);
-            }
-        }
-        Ok(())
-    }
-
-    fn path(&self) -> String {
-        path(&self.open)
-    }
-}
-
-/// The path of what comes next.
-fn path(open: &[Open]) -> String {
-    open.iter().fold(String::new(), |path, open| match &open.parts {
-        Parts::List(items) => format!("{path}[{}]", items.len()),
-        Parts::Map { key: Key::Some(key, _), .. } => join_key(&path, key),
-        Parts::Map { .. } => path,
-    })
-}
-
-fn too_deep() -> Fault {
-    Fault::new("nested too deeply").allow(format!("at most {MAX_DEPTH} levels"))
+    let digits = lower.trim_start_matches(['-', '+']).replace('_', "");
+    let based = |prefix: &str, base: u32| {
+        digits.strip_prefix(prefix).is_some_and(|rest| rest.chars().all(|c| c.is_digit(base)))
+    };
+    // 12:30 is 750 for YAML 1.1; only its last part may have a fraction.
+    let sexagesimal = digits.split_once(':').is_some_and(|(first, rest)| {
+        let small = |part: &str| part.parse::<u8>().is_ok_and(|part| part < 60);
+        let (rest, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+        first.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+            && !first.is_empty()
+            && rest.split(':').all(small)
+    });
+    let decimal = digits.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.')
+        && digits.parse::<f64>().is_ok();
+    let special = matches!(&*digits, ".inf" | ".nan");
+    let number =
+        decimal || special || sexagesimal || based("0x", 16) || based("0o", 8) || based("0b", 2);
+    number.then_some("number")
 }

@@ -12,7 +12,10 @@ pub(super) fn parse(text: &str) -> Result<EndpointUrl, Fault> {
         return Err(wrong("it is empty"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let meant = format!("http://{}", text.trim_start_matches('/'));
+        let meant = match text.parse::<u16>() {
+            Ok(port) => format!("http://localhost:{port}"),
+            Err(_) => format!("http://{}", text.trim_start_matches('/')),
+        };
         let meant = parse(&meant).is_ok().then_some(meant);
         return Err(wrong("the scheme is missing").suggest(meant));
     };

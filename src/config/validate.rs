@@ -1,11 +1,14 @@
 //! From [`File`] to [`Model`]: defaults are filled in, and what no single value can know is checked.
 
+mod defaulted;
+
 use super::decode::Field;
 use super::file::{self, File, List};
 use super::problem::{Collector, Fault};
-use super::scalar::{Duration, Number, Quantity, Share};
+use super::scalar::{Address, Duration, Name, Url, Word};
 use super::tree::At;
 use crate::model::{self, Model, Ratio, defaults};
+use defaulted::{access_log, duration, limit, limits, number, retry, share, shutdown};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
@@ -31,7 +34,7 @@ impl Validator<'_> {
         let listeners = self.listeners(&file.listeners, at, &mut addresses);
         let probes = file.probes.get().and_then(|probes| {
             let at = at.key("probes");
-            let address = self.required(&probes.address, &at, "address")?.0;
+            let address = self.required(&probes.address, &at, "address", Address::expected)?.0;
             self.unique_address(&mut addresses, address, &at.key("address"));
             Some(address)
         });
@@ -70,8 +73,8 @@ impl Validator<'_> {
     ) -> Vec<model::Listener> {
         let mut names = Unique::new("name");
         let listener = |(typed, at): (&file::Listener, At<'_>)| {
-            let name = self.required(&typed.name, &at, "name");
-            let address = self.required(&typed.address, &at, "address");
+            let name = self.required(&typed.name, &at, "name", Name::expected);
+            let address = self.required(&typed.address, &at, "address", Address::expected);
             if let Some(name) = name {
                 self.unique(&mut names, name.0.clone(), &at.key("name"));
             }
@@ -94,25 +97,27 @@ impl Validator<'_> {
                 );
                 self.problems.value(&at, fault.allow("exactly one backend"));
             }
-            let name = self.required(&typed.name, &at, "name");
+            let name = self.required(&typed.name, &at, "name", Name::expected);
             if let Some(name) = name {
                 self.unique(&mut names, name.0.clone(), &at.key("name"));
             }
             let algorithm = match &typed.algorithm {
                 Field::Present(algorithm) => {
-                    self.required(&algorithm.name, &at.key("algorithm"), "name").copied()
+                    let names = || model::Algorithm::ALL.map(model::Algorithm::name).join(", ");
+                    self.required(&algorithm.name, &at.key("algorithm"), "name", names).copied()
                 }
                 Field::Absent | Field::Invalid => None,
             };
-            backends.extend(name.map(|name| model::Backend {
-                name: Arc::from(&*name.0),
+            let backend = model::Backend {
+                name: Arc::from(name.map_or("", |name| &*name.0)),
                 algorithm: algorithm.map_or(model::Algorithm::RoundRobin, Into::into),
                 endpoints: self.endpoints(typed, &at),
                 health_probe: self.health_probe(&typed.health_probe, &at),
                 latency_probe: self.latency_probe(&typed.latency_probe, &at),
                 timeouts: self.timeouts(&typed.timeouts, &at),
                 retry: retry(&typed.retry),
-            }));
+            };
+            backends.push(backend);
         }
         backends
     }
@@ -126,7 +131,7 @@ impl Validator<'_> {
         let typed = self.items(&backend.endpoints, at, "endpoints");
         let count = typed.len();
         let endpoint = |(typed, at): (&file::Endpoint, At<'_>)| {
-            let url = self.required(&typed.url, &at, "url")?.0.clone();
+            let url = self.required(&typed.url, &at, "url", Url::expected)?.0.clone();
             self.unique(&mut urls, url.clone(), &at.key("url"));
             let weight = number(&typed.weight, u64::from(defaults::WEIGHT)) as u32;
             Some(model::Endpoint { url, weight })
@@ -239,7 +244,10 @@ impl Validator<'_> {
 
     /// The valid items of the list `key` of `at`, which has to have some.
     fn items<'f, 't, T>(&self, typed: &'f List<T>, at: &At<'t>, key: &str) -> Vec<(&'f T, At<'t>)> {
-        let Some(items) = self.required(typed, at, key) else { return Vec::new() };
+        let Some(items) = self.required(typed, at, key, || "a list with at least one item".into())
+        else {
+            return Vec::new();
+        };
         let at = at.key(key);
         if items.is_empty() {
             self.problems.value(&at, Fault::new("an empty list").allow("at least one item"));
@@ -260,14 +268,23 @@ impl Validator<'_> {
     }
 
     /// The value of `key`, which has to be there.
-    fn required<'f, T>(&self, typed: &'f Field<T>, at: &At<'_>, key: &str) -> Option<&'f T> {
+    fn required<'f, T>(
+        &self,
+        typed: &'f Field<T>,
+        at: &At<'_>,
+        key: &str,
+        expected: impl Fn() -> String,
+    ) -> Option<&'f T> {
         if typed.is_absent() {
             match at.has(key) {
                 true => {
                     let fault = Fault::new(format!("the key `{key}` has no value"));
-                    self.problems.key(&at.key(key), fault);
+                    self.problems.key(&at.key(key), fault.allow(expected()));
                 }
-                false => self.problems.value(at, Fault::new(format!("missing key `{key}`"))),
+                false => {
+                    let fault = Fault::new(format!("missing key `{key}`"));
+                    self.problems.value(at, fault.allow(expected()));
+                }
             }
         }
         typed.get()
@@ -282,7 +299,7 @@ impl Validator<'_> {
     ) -> time::Duration {
         let value = duration(typed, default);
         if value < SHORTEST_INTERVAL {
-            let fault = Fault::new(format!("`{value:?}` is out of range"));
+            let fault = Fault::new(format!("`{}` is out of range", at.shown()));
             self.problems.value(at, fault.allow("`10ms` or more"));
         }
         value
@@ -324,85 +341,5 @@ impl<T: Eq + Hash> Unique<T> {
         }
         self.seen.insert(value, path.to_owned());
         None
-    }
-}
-
-fn shutdown(typed: &Field<file::Shutdown>) -> model::Shutdown {
-    let typed = typed.get().cloned().unwrap_or_default();
-    model::Shutdown {
-        drain_delay: duration(&typed.drain_delay, defaults::DRAIN_DELAY),
-        drain_timeout: duration(&typed.drain_timeout, defaults::DRAIN_TIMEOUT),
-    }
-}
-
-fn access_log(typed: &Field<file::Telemetry>) -> model::AccessLog {
-    let typed = typed.get().and_then(|telemetry| telemetry.access_log.get());
-    let typed = typed.cloned().unwrap_or_default();
-    model::AccessLog {
-        enabled: typed.enabled.get().copied().unwrap_or(true),
-        output: match typed.output.get() {
-            Some(file::LogOutput::Stderr) => model::LogOutput::Stderr,
-            Some(file::LogOutput::Stdout) | None => model::LogOutput::Stdout,
-        },
-        sample: share(&typed.sample, Ratio::ONE),
-    }
-}
-
-fn limits(typed: &Field<file::Limits>) -> model::Limits {
-    let typed = typed.get().cloned().unwrap_or_default();
-    let Quantity(max_header_bytes) = typed
-        .max_header_bytes
-        .get()
-        .copied()
-        .unwrap_or(Quantity(defaults::MAX_HEADER_BYTES as u64));
-    model::Limits {
-        header_timeout: limit(&typed.header_timeout, Some(defaults::HEADER_TIMEOUT)),
-        body_timeout: limit(&typed.body_timeout, Some(defaults::BODY_TIMEOUT)),
-        idle_timeout: limit(&typed.idle_timeout, Some(defaults::IDLE_TIMEOUT)),
-        max_header_bytes: max_header_bytes as usize,
-        max_headers: number(&typed.max_headers, defaults::MAX_HEADERS as u64) as usize,
-        max_body_bytes: typed.max_body_bytes.get().map(|bytes| bytes.0).filter(|bytes| *bytes > 0),
-    }
-}
-
-fn retry(typed: &Field<file::Retry>) -> model::Retry {
-    let typed = typed.get().cloned().unwrap_or_default();
-    let on = |condition| match typed.conditions.get() {
-        Some(conditions) => conditions.contains(&Field::Present(condition)),
-        None => true,
-    };
-    let budget = typed.budget.get().cloned().unwrap_or_default();
-    model::Retry {
-        attempts: number(&typed.attempts, u64::from(defaults::RETRY_ATTEMPTS)) as u32,
-        on_connect_failure: on(file::RetryCondition::ConnectFailure),
-        on_reset: on(file::RetryCondition::Reset),
-        budget: model::RetryBudget {
-            ratio: share(&budget.ratio, defaults::retry_ratio()),
-            min_per_second: number(
-                &budget.min_per_second,
-                u64::from(defaults::RETRY_MIN_PER_SECOND),
-            ) as u32,
-        },
-    }
-}
-
-/// The number, which its bounds keep within what the caller converts it to.
-fn number<const MIN: u64, const MAX: u64>(typed: &Field<Number<MIN, MAX>>, default: u64) -> u64 {
-    typed.get().map_or(default, |number| number.0)
-}
-
-fn share(typed: &Field<Share>, default: Ratio) -> Ratio {
-    typed.get().map_or(default, |share| share.0)
-}
-
-fn duration(typed: &Field<Duration>, default: time::Duration) -> time::Duration {
-    typed.get().map_or(default, |duration| duration.0)
-}
-
-/// A duration of which zero means "none".
-fn limit(typed: &Field<Duration>, default: Option<time::Duration>) -> Option<time::Duration> {
-    match typed.get() {
-        Some(duration) => Some(duration.0).filter(|duration| !duration.is_zero()),
-        None => default,
     }
 }
