@@ -115,7 +115,7 @@ impl Validator<'_> {
                 health_probe: self.health_probe(&typed.health_probe, &at),
                 latency_probe: self.latency_probe(&typed.latency_probe, &at),
                 timeouts: self.timeouts(&typed.timeouts, &at),
-                retry: retry(&typed.retry),
+                retry: self.retry(&typed.retry, &at),
             };
             backends.push(backend);
         }
@@ -240,6 +240,15 @@ impl Validator<'_> {
             stream_idle: limit(&typed.stream_idle, Some(defaults::STREAM_IDLE_TIMEOUT)),
             upgraded_idle: limit(&typed.upgraded_idle, Some(defaults::UPGRADED_IDLE_TIMEOUT)),
         }
+    }
+
+    fn retry(&self, typed: &Field<file::Retry>, at: &At<'_>) -> model::Retry {
+        if let Some(conditions) = typed.get().map(|retry| &retry.conditions)
+            && !conditions.is_absent()
+        {
+            self.items(conditions, &at.key("retry"), "conditions");
+        }
+        retry(typed)
     }
 
     /// The valid items of the list `key` of `at`, which has to have some.

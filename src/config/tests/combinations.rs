@@ -142,3 +142,21 @@ fn combinations_that_cannot_work_are_refused() {
         ],
     );
 }
+
+#[test]
+fn retries_without_a_condition_are_refused() {
+    refuses(
+        &backend("retry: { conditions: [] }"),
+        &[
+            "config.yaml:5:26: backends[0].retry.conditions: an empty list",
+            "  allowed: at least one item",
+        ],
+    );
+    refuses(
+        &backend("retry: { conditions: [~] }"),
+        &[
+            "config.yaml:5:27: backends[0].retry.conditions[0]: an item without a value",
+            "  allowed: a value after each `-`",
+        ],
+    );
+}

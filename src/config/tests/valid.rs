@@ -220,3 +220,22 @@ fn the_hash_is_of_the_bytes_as_they_are() {
     assert_eq!(hash(b""), empty);
     assert_ne!(hash(b"# a comment\n"), empty);
 }
+
+/// The documentation is written by hand, so it is held to the defaults and names that it tells.
+#[test]
+fn the_documentation_names_every_key_and_its_examples_are_valid() {
+    let docs = include_str!("../../../docs/configuration.md");
+    let example = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(read(example).is_ok());
+    let file = include_str!("../file.rs");
+    for field in file.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+        let Some((name, _)) = field.split_once(": ") else { continue };
+        let mut words = name.split('_');
+        let first = words.next().unwrap().to_owned();
+        let key = words.fold(first, |key, word| key + &word[..1].to_uppercase() + &word[1..]);
+        assert!(docs.contains(&key), "docs/configuration.md does not name {key}");
+    }
+    for algorithm in Algorithm::ALL {
+        assert!(docs.contains(&format!("`{algorithm}`")));
+    }
+}
