@@ -19,6 +19,7 @@ pub mod router;
 
 pub mod snapshot;
 
+pub mod admin;
 pub mod probe;
 pub mod proxy;
 

@@ -1,0 +1,88 @@
+//! The admin port, which tells everything about this process, and the probes port, which tells kubelet and
+//! Prometheus what they need. Both only ever read, and both answer from the control runtime, however busy the
+//! workers are.
+
+mod metrics;
+mod process;
+mod routes;
+mod server;
+mod status;
+
+pub use server::{AdminServer, BindError};
+
+use crate::lifecycle::Lifecycle;
+use crate::snapshot::Store;
+use crate::snapshot::source::SourceStatus;
+use crate::telemetry::metrics::Sample;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What the ports tell about.
+#[derive(Clone)]
+pub struct AdminContext {
+    /// The running snapshot.
+    pub store: Arc<Store>,
+    /// The state of the configuration's source.
+    pub source: Arc<SourceStatus>,
+    /// Whether the process is ready.
+    pub lifecycle: Lifecycle,
+    /// The number of workers.
+    pub workers: usize,
+    /// Gives the addresses that the listeners are bound to now.
+    pub listeners: Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>,
+    /// Gives the numbers that others keep and that `/metrics` shows besides its own.
+    pub extra: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+    /// The version of the program.
+    pub version: &'static str,
+    /// The commit that it was built from.
+    pub commit: &'static str,
+    /// When the process started.
+    pub started_at: SystemTime,
+}
+
+/// A listener and its real address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundListener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The address, with the port that the system chose where the configuration left that to it.
+    pub address: SocketAddr,
+}
+
+/// Serves the admin port on `address`, on the present runtime.
+pub fn start(address: SocketAddr, context: AdminContext) -> Result<AdminServer, BindError> {
+    AdminServer::start(server::Port::Admin, address, Arc::new(context))
+}
+
+/// Serves the probes port on `address`: `/livez`, `/readyz` and `/metrics` only.
+pub fn start_probes(address: SocketAddr, context: AdminContext) -> Result<AdminServer, BindError> {
+    AdminServer::start(server::Port::Probes, address, Arc::new(context))
+}
+
+impl AdminContext {
+    /// Why no client should be sent here now; empty when ready.
+    fn not_ready(&self) -> Vec<String> {
+        use crate::lifecycle::Phase;
+        match self.lifecycle.phase() {
+            Phase::Ready => Vec::new(),
+            Phase::Starting => {
+                let held_by = self.lifecycle.held_by();
+                let reasons = held_by.iter().map(|name| format!("waiting for the {name}"));
+                let reasons: Vec<_> = reasons.collect();
+                if reasons.is_empty() { vec!["starting".to_owned()] } else { reasons }
+            }
+            Phase::Draining | Phase::Closing | Phase::Ended => vec!["stopping".to_owned()],
+        }
+    }
+}
+
+impl fmt::Debug for AdminContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminContext").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
