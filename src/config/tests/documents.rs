@@ -159,3 +159,21 @@ fn the_problems_are_machine_readable() {
     });
     assert_eq!(serde_json::to_value(&problems).unwrap(), expected);
 }
+
+#[test]
+fn what_versions_of_yaml_read_differently_is_refused() {
+    refuses(
+        &backend("healthProbe: { http: { body: \"a\u{85}b\" } }"),
+        &[
+            "config.yaml:5:34: backends[0].healthProbe.http.body: YAML 1.1 and 1.2 read this differently",
+            "  allowed: a simpler spelling, such as text in quotes",
+        ],
+    );
+    refuses(
+        &backend("healthProbe: { http: { body: :x } }"),
+        &[
+            "config.yaml:5:34: not valid YAML 1.1: did not find expected node content at line 5 column 34, while parsing a flow nod…",
+            "  allowed: what YAML 1.1 and 1.2 both allow",
+        ],
+    );
+}
