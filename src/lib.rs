@@ -20,8 +20,11 @@ pub mod router;
 pub mod snapshot;
 
 pub mod admin;
+pub mod control;
 pub mod probe;
 pub mod proxy;
+
+pub mod app;
 
 pub mod cli;
 

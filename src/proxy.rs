@@ -61,24 +61,24 @@ struct WorkerLink {
     connections: AtomicUsize,
 }
 
-/// The running workers.
+/// The running workers, to be told what to do; clones tell the same ones.
+#[derive(Clone)]
 pub struct Proxy {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
 }
+
+/// The workers' threads.
+#[derive(Debug)]
+pub struct Threads(Vec<JoinHandle<()>>);
 
 impl Proxy {
     /// Starts `workers` threads. They accept nothing before [`Proxy::listen`].
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "commands are few: one per reload, or per connection that changes hands, which open files bound"
-    )]
     pub fn start(
         workers: usize,
         store: Arc<Store>,
         access_log: Arc<AccessLog>,
         observer: Option<Observer>,
-    ) -> std::io::Result<Self> {
+    ) -> std::io::Result<(Self, Threads)> {
         let (links, commands): (Vec<_>, Vec<_>) = (0..workers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::unbounded_channel();
@@ -92,7 +92,7 @@ impl Proxy {
             .enumerate()
             .map(|(id, commands)| worker::spawn(id, Arc::clone(&shared), commands))
             .collect::<Result<_, _>>()?;
-        Ok(Self { shared, threads })
+        Ok((Self { shared }, Threads(threads)))
     }
 
     /// What the workers share.
@@ -100,10 +100,11 @@ impl Proxy {
         &self.shared
     }
 
-    /// Accepts on `sockets`, one per worker, as the listener `name`.
-    pub fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>) {
+    /// Accepts on `sockets`, one per worker, as the listener `name`. Its open connections are counted in `open`.
+    pub fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>, open: &Arc<AtomicUsize>) {
         for (link, socket) in self.shared.workers.iter().zip(sockets) {
-            link.send(Command::Listen { name: Arc::clone(name), socket });
+            let (name, open) = (Arc::clone(name), Arc::clone(open));
+            link.send(Command::Listen { name, socket, open });
         }
     }
 
@@ -134,10 +135,12 @@ impl Proxy {
     pub fn connections(&self) -> usize {
         self.shared.workers.iter().map(|link| link.connections.load(Relaxed)).sum()
     }
+}
 
+impl Threads {
     /// Waits until every worker has ended, see [`Proxy::close`] and [`Proxy::end`].
     pub fn join(self) {
-        for thread in self.threads {
+        for thread in self.0 {
             // A worker that panicked has said so on its way down.
             let _ = thread.join();
         }

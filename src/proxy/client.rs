@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,6 +24,8 @@ pub struct ListenerState {
     pub limits: Cell<Limits>,
     /// When the listener is removed: its connections close with their next response, at the latest then.
     pub closes_at: Cell<Option<Instant>>,
+    /// Its open connections, those of other workers included.
+    pub open: Arc<AtomicUsize>,
 }
 
 /// What a connection is doing.

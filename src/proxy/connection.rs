@@ -12,6 +12,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,6 +51,7 @@ pub async fn serve(
 ) {
     let state = Rc::new(ClientState::new(peer, listener, Instant::now()));
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
+    state.listener.open.fetch_add(1, Relaxed);
     let _registered = Registered { worker: Rc::clone(&worker), key };
     let limits = state.listener.limits.get();
     let context = Rc::new(Context::new(Rc::clone(&worker), Rc::clone(&state)));
@@ -138,7 +140,8 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.worker.clients.borrow_mut().remove(self.key);
+        let client = self.worker.clients.borrow_mut().remove(self.key);
+        client.listener.open.fetch_sub(1, Relaxed);
         self.worker.leave();
     }
 }

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub enum Command {
         name: Arc<str>,
         /// This worker's own socket.
         socket: TcpListener,
+        /// Counts the listener's open connections.
+        open: Arc<AtomicUsize>,
     },
     /// Stop accepting on the sockets that a listener has had until now.
     Unlisten {
@@ -163,7 +165,7 @@ impl Worker {
 
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Listen { name, socket } => self.listen(name, socket),
+            Command::Listen { name, socket, open } => self.listen(name, socket, open),
             Command::Unlisten { name, drain } => self.unlisten(&name, drain),
             Command::Adopt { stream, peer, name } => {
                 let listener =
@@ -182,7 +184,7 @@ impl Worker {
         }
     }
 
-    fn listen(self: &Rc<Self>, name: Arc<str>, socket: TcpListener) {
+    fn listen(self: &Rc<Self>, name: Arc<str>, socket: TcpListener, open: Arc<AtomicUsize>) {
         let socket = match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => {
@@ -197,6 +199,7 @@ impl Worker {
                 name,
                 limits: Cell::new(limits),
                 closes_at: Cell::new(None),
+                open,
             }),
             stop: watch::Sender::new(false),
         });

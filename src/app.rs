@@ -1,0 +1,293 @@
+//! Wiring: from a configuration file to a running process whose real addresses are known.
+//!
+//! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, and the
+//! file watcher's.
+
+mod ports;
+
+use crate::admin::AdminContext;
+use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
+use crate::config::{self, Problems};
+use crate::control::{Control, Effects};
+use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
+use crate::model::Model;
+use crate::probe;
+use crate::proxy::{Proxy, Threads};
+use crate::snapshot::source::{self, SourceStatus};
+use crate::snapshot::{Snapshot, Store};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::{self, Sample};
+use crate::telemetry::observe::Observer;
+use ports::{Ports, Prepared};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+/// How long a new endpoint's name may take to resolve before its snapshot runs without it.
+const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// What to run.
+#[derive(Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Whether listeners on other than loopback addresses are refused.
+    pub loopback_only: bool,
+    /// Told of every request that ended.
+    pub observer: Option<Observer>,
+}
+
+/// Where the process listens at its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The listeners, by name.
+    pub listeners: Vec<(Arc<str>, SocketAddr)>,
+    /// The admin port, unless it is turned off.
+    pub admin: Option<SocketAddr>,
+    /// The probes port, if there is one.
+    pub probes: Option<SocketAddr>,
+}
+
+/// Why a process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration file cannot be read.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// The configuration is not valid.
+    #[error("{0}")]
+    Config(Problems),
+    /// A port cannot be had, or must not.
+    #[error("{0}")]
+    Port(String),
+    /// The system refused something that every process needs.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running process.
+#[derive(Debug)]
+pub struct App {
+    bound: Bound,
+    lifecycle: Lifecycle,
+    store: Arc<Store>,
+    control: JoinHandle<()>,
+}
+
+impl App {
+    /// Reads the configuration, binds every port and starts to serve. Returns once it listens; it is ready when the
+    /// lifecycle says so.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let (sender, started) = std::sync::mpsc::sync_channel(1);
+        let control = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = sender.send(Err(error.into()));
+                    return;
+                }
+            };
+            runtime.block_on(async {
+                match Running::start(options).await {
+                    Err(error) => {
+                        let _ = sender.send(Err(error));
+                    }
+                    Ok(running) => {
+                        let _ = sender.send(Ok(running.summary()));
+                        running.serve().await;
+                    }
+                }
+            });
+            // A look-up that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+        })?;
+        let ended = || io::Error::other("the control thread ended");
+        let (bound, lifecycle, store) = started.recv().map_err(|_| ended())??;
+        Ok(Self { bound, lifecycle, store, control })
+    }
+
+    /// Where it listens.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Its phase; also the way to stop it.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Its running snapshot.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Waits until it has ended.
+    pub fn join(self) -> io::Result<()> {
+        self.control.join().map_err(|_| io::Error::other("the control thread panicked"))
+    }
+}
+
+/// The parts of a process that is about to serve.
+struct Running {
+    control: Control<Ports>,
+    signals: Signals,
+    proxy: Proxy,
+    threads: Threads,
+    access_log: Arc<AccessLog>,
+    starting: ReadyGuard,
+    bound: Bound,
+}
+
+impl Running {
+    async fn start(options: Options) -> Result<Self, StartError> {
+        let lifecycle = Lifecycle::new();
+        let starting = lifecycle.hold_ready("configuration");
+        let signals = Signals::install()?;
+        match raise_open_files() {
+            Ok(files) => tracing::debug!("{files}"),
+            Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        }
+        let path = std::path::absolute(&options.config)?;
+        let (source, watcher) = Watcher::start(&path, WatchOptions::default())?;
+        if let Some(warning) = mount_warning(&path) {
+            tracing::warn!("{warning}");
+        }
+        let model = load(&source, &path)?;
+        let workers = worker_count(&model);
+        lifecycle.set_drain(Drain {
+            delay: model.shutdown.drain_delay,
+            timeout: model.shutdown.drain_timeout,
+        });
+        let hash = config::hash(&source.bytes);
+        let snapshot = Snapshot::compile(Arc::new(model), hash.clone(), None, workers);
+        probe::resolve_all(&snapshot, RESOLVE_AT_MOST).await;
+        let store = Arc::new(Store::new(snapshot));
+        let status = source_status(&path, hash);
+
+        let access_log = Arc::new(AccessLog::start()?);
+        let (proxy, threads) =
+            Proxy::start(workers, Arc::clone(&store), Arc::clone(&access_log), options.observer)?;
+        let context = AdminContext {
+            store: Arc::clone(&store),
+            source: Arc::clone(&status),
+            lifecycle: lifecycle.clone(),
+            workers,
+            listeners: Arc::new(Vec::new),
+            extra: samples(&proxy, &access_log),
+            version: crate::VERSION,
+            commit: crate::COMMIT,
+            started_at: SystemTime::now(),
+        };
+        let mut ports = Ports::new(proxy.clone(), context, workers, options.loopback_only);
+        let prepared = ports.prepare(&store.load().model);
+        let prepared: Prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                // The workers have nothing to do yet; they must not outlive the failed start.
+                proxy.end();
+                threads.join();
+                access_log.finish();
+                return Err(StartError::Port(reason));
+            }
+        };
+        ports.commit(prepared, &store.load());
+        let bound = ports.bound();
+        let control = Control {
+            store,
+            source: status,
+            lifecycle,
+            watcher,
+            effects: ports,
+            path: path.display().to_string(),
+            workers,
+        };
+        Ok(Self { control, signals, proxy, threads, access_log, starting, bound })
+    }
+
+    fn summary(&self) -> (Bound, Lifecycle, Arc<Store>) {
+        (self.bound.clone(), self.control.lifecycle.clone(), Arc::clone(&self.control.store))
+    }
+
+    /// Serves until the end of the process's life.
+    async fn serve(self) {
+        let lifecycle = self.control.lifecycle.clone();
+        let first_round = lifecycle.hold_ready("first probe round");
+        let _probes = probe::start(Arc::clone(&self.control.store), first_round);
+        drop(self.starting);
+        announce(&self.bound, self.control.workers);
+        tokio::spawn(self.signals.serve(lifecycle.clone()));
+        let control = tokio::spawn(self.control.run());
+
+        lifecycle.wait_for(Phase::Closing).await;
+        // A snapshot that came now could bind sockets that nobody would close.
+        control.abort();
+        self.proxy.close();
+        let threads = self.threads;
+        let mut ended = tokio::task::spawn_blocking(move || threads.join());
+        tokio::select! {
+            _ = &mut ended => {}
+            () = lifecycle.wait_for(Phase::Ended) => {
+                self.proxy.end();
+                let _ = ended.await;
+            }
+        }
+        self.access_log.finish();
+        lifecycle.end_now();
+        tracing::info!("ended");
+    }
+}
+
+fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
+    let name = path.display().to_string();
+    config::load(&source.bytes, &name, &|name| std::env::var(name).ok()).map_err(StartError::Config)
+}
+
+fn worker_count(model: &Model) -> usize {
+    match model.workers {
+        // Counts what the cgroup's quota allows, too.
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}
+
+fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
+    let status = SourceStatus::default();
+    status.store(source::Source {
+        path: path.display().to_string(),
+        hash: Some(hash),
+        loaded_at: Some(SystemTime::now()),
+        refused: None,
+    });
+    Arc::new(status)
+}
+
+/// What the data plane counts besides its backends.
+fn samples(
+    proxy: &Proxy,
+    access_log: &Arc<AccessLog>,
+) -> Arc<dyn Fn() -> Vec<Sample> + Send + Sync> {
+    let (proxy, access_log) = (proxy.clone(), Arc::clone(access_log));
+    Arc::new(move || {
+        let mut samples = vec![
+            Sample::of(&metrics::CLIENT_CONNECTIONS, proxy.connections() as f64),
+            Sample::of(&metrics::ACCESS_LOG_DROPPED, access_log.dropped() as f64),
+        ];
+        samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &proxy.shared().refused));
+        samples
+    })
+}
+
+fn announce(bound: &Bound, workers: usize) {
+    for (name, address) in &bound.listeners {
+        tracing::info!("listener {name} on http://{address}, {workers} workers");
+    }
+    if let Some(address) = bound.admin {
+        tracing::info!("admin on http://{address}: /status, /metrics, /livez, /readyz");
+    }
+    if let Some(address) = bound.probes {
+        tracing::info!("probes on http://{address}: /livez, /readyz, /metrics");
+    }
+}
