@@ -12,10 +12,10 @@ mod tests;
 pub use resolve::resolve_all;
 
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, Thresholds};
+use crate::endpoint::{Endpoint, Health, Thresholds};
 use crate::lifecycle::ReadyGuard;
 use crate::model::{self, Probe};
-use crate::snapshot::Store;
+use crate::snapshot::{Snapshot, Store};
 use check::Failure;
 use prober::Prober;
 use std::collections::HashMap;
@@ -56,21 +56,38 @@ fn start_on(network: impl Network, store: Arc<Store>, ready: ReadyGuard) -> Prob
     };
     supervisor.reconcile();
     drop(first_answer);
+    let (started, running) = (Instant::now(), Arc::clone(&supervisor.store));
     let first_round = async move {
-        let started = Instant::now();
         // Ends when the last of the probers has dropped its sender.
-        match timeout(FIRST_ROUND, first_answers.recv()).await {
-            Ok(_) => tracing::debug!("first probe round over after {:?}", started.elapsed()),
-            Err(_) => tracing::warn!(
-                "some endpoints have not answered their first probe within {FIRST_ROUND:?}; not waiting any longer"
-            ),
-        }
+        let over = timeout(FIRST_ROUND, first_answers.recv()).await.is_ok();
+        log_first_round(&running.load(), over, started.elapsed());
         drop(ready);
     };
     Probes {
         _supervisor: Task(tokio::spawn(async move {
             tokio::join!(first_round, supervisor.follow());
         })),
+    }
+}
+
+fn log_first_round(snapshot: &Snapshot, over: bool, after: Duration) {
+    let probed = snapshot.backends.iter().filter(|backend| {
+        backend.model().health_probe.is_some() || backend.model().latency_probe.is_some()
+    });
+    let health: Vec<_> = probed
+        .flat_map(|backend| backend.members())
+        .map(|member| member.endpoint.health())
+        .collect();
+    let (all, unhealthy) =
+        (health.len(), health.iter().filter(|health| **health == Health::Unhealthy).count());
+    match (over, all) {
+        (true, 0) => {}
+        (true, _) => tracing::info!(
+            "first probe round over after {after:.1?}: {unhealthy} of {all} endpoints unhealthy"
+        ),
+        (false, _) => tracing::warn!(
+            "first probe round not over after {after:.1?}, not waiting any longer: {unhealthy} of {all} endpoints unhealthy so far"
+        ),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Job, Network, resolve};
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, Thresholds, Transition};
+use crate::endpoint::{Endpoint, Health, Thresholds, Transition};
 use crate::model::Probe;
 use crate::snapshot::Store;
 use std::sync::Arc;
@@ -81,6 +81,12 @@ impl<N: Network> Prober<N> {
             count => format!("{count} probes in a row"),
         };
         match (&change.reason, change.in_a_row) {
+            // What was to be expected is no news.
+            (None, _) if change.from == Health::Unknown => {
+                tracing::debug!(
+                    "endpoint {url} of backend {backend}: {from} → {to}: {probes} passed"
+                );
+            }
             (None, _) => {
                 tracing::info!(
                     "endpoint {url} of backend {backend}: {from} → {to}: {probes} passed"

@@ -1,12 +1,11 @@
 //! Schedules and transitions on a paused clock, with a network that answers as told.
 
 use super::*;
-use crate::endpoint::Health;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::model::{EndpointUrl, HealthProbe, Model, ProbeCheck};
-use crate::snapshot::Snapshot;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 const HEALTH: &str = "/health";
@@ -450,6 +449,37 @@ async fn what_a_probe_found_ends_with_the_probe() {
     reload(&store, model);
     sleep(SECOND / 10).await;
     assert_eq!(member(&store, 1).health(), Health::Unknown);
+}
+
+/// All of it, on real sockets.
+#[tokio::test]
+async fn a_living_endpoint_is_healthy_and_measured_and_a_dead_one_is_neither() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (living, dead) = (listener.local_addr().unwrap().port(), {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        closed.local_addr().unwrap().port()
+    });
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let mut model = configuration(&[living, dead]);
+    model.backends[0].endpoints[0].url.host = "localhost".into();
+    let store = store(model);
+    resolve_all(&store.load(), SECOND).await;
+    let (guard, lifecycle) = held();
+    let _probes = start(Arc::clone(&store), guard);
+    timeout(20 * SECOND, lifecycle.wait_for(Phase::Ready)).await.unwrap();
+    let report = member(&store, living).health_report();
+    assert_eq!((report.health, report.reason), (Health::Healthy, None));
+    assert!(member(&store, living).latency().unwrap() < SECOND);
+    let report = member(&store, dead).health_report();
+    assert_eq!(report.health, Health::Unhealthy);
+    assert_eq!(report.reason.as_deref(), Some("connection refused"));
+    assert_eq!(eligible(&store), [living]);
 }
 
 /// The parts of a configuration that do not matter here.
