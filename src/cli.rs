@@ -1,7 +1,9 @@
 //! The command line: what may be typed, and what it sets in motion.
 
 mod check;
+mod demo;
 mod exit;
+mod run;
 
 use crate::telemetry::log;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +12,9 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The configuration that is taken when none is named.
+const DEFAULT_CONFIG: &str = "config.yaml";
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("OUTRIGGER_COMMIT"), ")");
 
@@ -59,6 +64,14 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve as a configuration file says, and follow the file
+    Run(run::Arguments),
+    /// Show what it does: eight test servers, a load balancer before them, requests
+    ///
+    /// Two of the test servers take 4 seconds to answer. Edit `algorithm` in the file that is named at the start, save,
+    /// and watch which endpoints the next lines name. Ctrl-C ends the demo with a table of what each algorithm did.
+    /// Everything listens on loopback only.
+    Demo(demo::Arguments),
     /// Say whether configuration files are valid, and all that is wrong with them
     Check {
         /// The files; `-` is standard input
@@ -89,6 +102,8 @@ impl Cli {
         log::init(self.log.log_level.as_deref(), format)
             .map_err(|error| Failure::new(Reason::Usage, error))?;
         match self.command {
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Demo(arguments) => demo::run(&arguments),
             Command::Check { files } => check::run(&files),
         }
     }
@@ -112,14 +127,16 @@ mod tests {
     #[test]
     fn the_help_names_every_command_exit_code_and_an_example() {
         let help = Cli::command().render_long_help().to_string();
-        for part in ["check", "  0  ", "  1  ", "  2  ", "  3  ", "outrigger run --config"] {
+        for part in
+            ["run", "demo", "check", "  0  ", "  1  ", "  2  ", "  3  ", "outrigger run --config"]
+        {
             assert!(help.contains(part), "{part} is missing in:\n{help}");
         }
     }
 
     #[test]
     fn flags_of_the_log_may_stand_before_and_after_the_command() {
-        for line in ["--log-level debug check x", "check x --log-level debug"] {
+        for line in ["--log-level debug run", "run --log-level debug"] {
             let words = ["outrigger"].into_iter().chain(line.split(' '));
             let cli = Cli::try_parse_from(words).unwrap();
             assert_eq!(cli.log.log_level.as_deref(), Some("debug"));

@@ -4,3 +4,7 @@
 
 #[path = "integration/architecture.rs"]
 mod architecture;
+#[path = "integration/command_line.rs"]
+mod command_line;
+#[path = "integration/demo.rs"]
+mod demo;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 /// Why the program ends otherwise than well, with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
+    /// It could not start, or could not go on.
+    Runtime = 1,
     /// The command line asks for something that cannot be.
     Usage = 2,
     /// A configuration is missing or invalid.
@@ -22,6 +24,12 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(reason: Reason, message: impl fmt::Display) -> Self {
         Self { reason, message: message.to_string() }
+    }
+
+    /// Adds what to do about it.
+    pub(super) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.message = format!("{}\n  {hint}", self.message);
+        self
     }
 }
 

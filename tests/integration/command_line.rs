@@ -1,0 +1,87 @@
+//! The program as it is typed: exit codes, what is said, and where it is said.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const VALID: &str = "\
+listeners: [{ name: http, address: '127.0.0.1:0' }]
+backends: [{ name: demo, endpoints: ['http://127.0.0.1:1'] }]
+admin: { address: '' }
+";
+
+fn outrigger(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_outrigger"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("OUTRIGGER_LOG")
+        .output()
+        .unwrap()
+}
+
+/// The exit code and standard error; nothing may be on standard output, which belongs to requests' lines.
+fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = outrigger(folder, arguments);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn help_and_version_go_to_standard_output_and_end_with_0() {
+    let folder = tempfile::tempdir().unwrap();
+    for (argument, part) in [("--help", "Exit codes:"), ("--version", "outrigger ")] {
+        let output = outrigger(folder.path(), &[argument]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(part));
+    }
+}
+
+#[test]
+fn an_unknown_command_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = refused(folder.path(), &["serve"]);
+    assert_eq!(code, 2);
+    assert!(said.contains("unrecognized subcommand 'serve'"), "{said}");
+}
+
+#[test]
+fn a_misspelt_level_ends_with_2_and_names_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = refused(folder.path(), &["check", "x", "--log-level", "inof"]);
+    assert_eq!(code, 2);
+    assert!(said.starts_with("outrigger: --log-level: `inof`"), "{said}");
+}
+
+#[test]
+fn run_without_a_configuration_ends_with_3_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = refused(folder.path(), &["run"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("there is no config.yaml in "), "{said}");
+    assert!(said.contains("run --config FILE") && said.contains("outrigger demo"), "{said}");
+}
+
+#[test]
+fn check_tells_every_mistake_of_every_file_and_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("good.yaml"), VALID).unwrap();
+    std::fs::write(path("bad.yaml"), VALID.replace("backends", "backend")).unwrap();
+    let (code, said) = refused(folder.path(), &["check", "good.yaml", "bad.yaml", "none.yaml"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("good.yaml: valid"), "{said}");
+    assert!(said.contains("bad.yaml:2:1: ") && said.contains("did you mean `backends`"), "{said}");
+    assert!(said.contains("none.yaml: cannot be read: No such file"), "{said}");
+    let (code, said) = refused(folder.path(), &["check", "good.yaml"]);
+    assert_eq!((code, said.as_str()), (0, "good.yaml: valid\n"));
+}
+
+#[test]
+fn a_demo_that_cannot_write_its_file_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = refused(folder.path(), &["demo", "--config", "none/config.yaml"]);
+    assert_eq!(code, 3);
+    assert!(
+        said.contains("none/config.yaml: cannot be written") && said.contains("--config FILE"),
+        "{said}"
+    );
+}

@@ -1,0 +1,145 @@
+//! `outrigger demo`, as a newcomer meets it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use testserver::{Fleet, Member};
+
+/// The demo in a process of its own, which does not outlive the test.
+struct Demo {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Demo {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outrigger"))
+            .arg("demo")
+            .args(arguments)
+            .current_dir(folder)
+            .env_remove("OUTRIGGER_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// The next request's line.
+    fn line(&mut self) -> serde_json::Value {
+        let mut line = String::new();
+        if self.lines.read_line(&mut line).unwrap() == 0 {
+            panic!("the demo ended: {}", self.rest().1);
+        }
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
+    /// The exit code and all of standard error, once it has ended.
+    fn rest(&mut self) -> (Option<i32>, String) {
+        std::io::copy(&mut self.lines, &mut std::io::sink()).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn configuration(algorithm: &str, address: &str, endpoints: &[String]) -> String {
+    format!(
+        "listeners: [{{ name: http, address: '{address}' }}]\n\
+         admin: {{ address: '' }}\n\
+         workers: 1\n\
+         backends: [{{ name: demo, algorithm: {algorithm}, endpoints: [{}] }}]\n",
+        endpoints.join(", ")
+    )
+}
+
+#[tokio::test]
+async fn an_edit_of_the_algorithm_is_followed_and_the_table_compares_both() {
+    let members = [(); 3].map(|()| Member { port: 0, delay: std::time::Duration::ZERO });
+    let fleet = Fleet::start("127.0.0.1", &members).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, configuration("RoundRobin", "127.0.0.1:0", &fleet.urls())).unwrap();
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "100"]);
+    let urls = fleet.urls();
+    let newcomer = move || {
+        let first = demo.line();
+        assert_eq!((&first["algorithm"], &first["generation"]), (&"RoundRobin".into(), &1.into()));
+        for _ in 0..5 {
+            demo.line();
+        }
+        std::fs::write(&path, configuration("Random", "127.0.0.1:0", &urls)).unwrap();
+        while demo.line()["algorithm"] != "Random" {}
+        demo.interrupt();
+        let (code, said) = demo.rest();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains(&format!("{} (found there)", path.canonicalize().unwrap().display())),
+            "{said}"
+        );
+        assert!(said.contains("Edit `algorithm` in that file"), "{said}");
+        let row =
+            |name: &str| said.lines().find(|line| line.split_whitespace().nth(1) == Some(name));
+        let row = |name: &str| row(name).unwrap_or_else(|| panic!("no row of {name}:\n{said}"));
+        assert!(row("RoundRobin").trim_start().starts_with('1'), "{said}");
+        assert!(row("RoundRobin").contains("33%"), "{said}");
+        assert!(row("Random").trim_start().starts_with('2'), "{said}");
+        assert!(said.contains("No request failed."), "{said}");
+    };
+    tokio::task::spawn_blocking(newcomer).await.unwrap();
+    fleet.stop().await;
+}
+
+#[test]
+fn a_listener_that_others_could_reach_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = configuration("Random", "0.0.0.0:0", &["http://127.0.0.1:1".to_owned()]);
+    std::fs::write(folder.path().join("config.yaml"), content).unwrap();
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers"]);
+    let (code, said) = demo.rest();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("loopback addresses only, not on 0.0.0.0:0"), "{said}");
+    assert!(said.contains("outrigger run"), "{said}");
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_key_that_changes_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let content = configuration("Random", &address, &["http://127.0.0.1:1".to_owned()]);
+    std::fs::write(folder.path().join("config.yaml"), content).unwrap();
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers"]);
+    let (code, said) = demo.rest();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&folder.path().join("config.yaml").display().to_string()), "{said}");
+    assert!(said.contains(&address) && said.contains("listeners[].address"), "{said}");
+}
+
+#[test]
+fn a_missing_file_is_written_and_named() {
+    // The folder is there, the file is not; no request is needed to see it. A listener's port may be taken on
+    // this machine, which is as good an end as any.
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "0"]);
+    let path = folder.path().join("config.yaml");
+    let written =
+        || std::fs::read_to_string(&path).is_ok_and(|text| text == outrigger::config::BUILT_IN);
+    while !written() {
+        assert!(demo.child.try_wait().unwrap().is_none() || written(), "{}", demo.rest().1);
+        std::thread::yield_now();
+    }
+}
