@@ -160,6 +160,13 @@ impl Lifecycle {
         });
     }
 
+    /// Goes on to [`Phase::Closing`] now, if it has begun to stop: because nobody sends new clients here.
+    pub fn skip_delay(&self) {
+        if self.phase() == Phase::Draining {
+            self.advance(Phase::Closing);
+        }
+    }
+
     /// Ends now: because all is done, or because somebody insists.
     pub fn end_now(&self) {
         self.advance(Phase::Ended);
@@ -314,6 +321,19 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 5);
         lifecycle.wait_for(Phase::Ended).await;
         assert_eq!(start.elapsed().as_secs(), 35);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_skipped_delay_is_none_and_begins_nothing_by_itself() {
+        let lifecycle = ready();
+        lifecycle.set_drain(DRAIN);
+        lifecycle.skip_delay();
+        assert!(lifecycle.ready());
+        let start = Instant::now();
+        lifecycle.on_signal(Signal::Terminate);
+        lifecycle.skip_delay();
+        lifecycle.wait_for(Phase::Closing).await;
+        assert_eq!(start.elapsed().as_secs(), 0);
     }
 
     #[tokio::test(start_paused = true)]

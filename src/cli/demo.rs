@@ -64,13 +64,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bound = app.bound();
     let address = bound.listeners.first().map(|(_name, address)| *address);
     say(greeting(&file, fleet.as_ref(), address, bound.admin));
+    stage.play(without_delay(app.lifecycle().clone()));
     if let (Some(address), Some(rate)) = (address, NonZeroU32::new(arguments.rate)) {
         stage.play(send_while_ready(app.lifecycle().clone(), address, rate, Arc::clone(&lost)));
     }
     let outcome = app.join();
 
-    say(format_args!("\n{}", table::draw(&tally.generations())));
-    if fleet.is_some() {
+    let generations = tally.generations();
+    say(format_args!("\n{}", table::draw(&generations)));
+    if fleet.is_some() && !generations.is_empty() {
         say("8081 and 8082 take 4 seconds: what an algorithm sends there is what its p99 shows.");
     }
     let (unanswered, unsent) = (lost.unanswered.load(Relaxed), lost.unsent.load(Relaxed));
@@ -116,6 +118,12 @@ async fn send_while_ready(
         () = traffic::send(address, rate, lost) => {}
         () = lifecycle.wait_for(Phase::Draining) => {}
     }
+}
+
+/// Nobody sends clients to a demo who would first have to learn that it stops.
+async fn without_delay(lifecycle: Lifecycle) {
+    lifecycle.wait_for(Phase::Draining).await;
+    lifecycle.skip_delay();
 }
 
 /// What a newcomer needs to know before the lines begin.

@@ -3,6 +3,7 @@
 use super::DEFAULT_CONFIG;
 use super::exit::{Failure, Reason};
 use crate::app::{App, Options, StartError};
+use crate::config::watch::ReadError;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -38,9 +39,17 @@ fn default_config() -> Result<PathBuf, Failure> {
 
 /// What a process that cannot start says.
 pub(super) fn explain(error: &StartError) -> Failure {
-    let reason = match error {
-        StartError::Config(_) | StartError::Read(_) => Reason::Configuration,
-        StartError::Port(_) | StartError::System(_) => Reason::Runtime,
-    };
-    Failure::new(reason, error)
+    match error {
+        // Each problem begins a line of its own, which is where editors look for file, line and column.
+        StartError::Config(problems) => Failure::new(
+            Reason::Configuration,
+            format_args!("the configuration is not valid\n{problems}"),
+        ),
+        StartError::Read(ReadError::Missing { .. }) => Failure::new(Reason::Configuration, error)
+            .hint("name another with --config FILE, or let `outrigger demo` write a first one"),
+        StartError::Read(ReadError::Unreadable { .. }) => {
+            Failure::new(Reason::Configuration, error)
+        }
+        StartError::Port(_) | StartError::System(_) => Failure::new(Reason::Runtime, error),
+    }
 }

@@ -61,6 +61,20 @@ fn run_without_a_configuration_ends_with_3_and_says_what_to_do() {
 }
 
 #[test]
+fn a_named_configuration_that_is_missing_or_invalid_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = refused(folder.path(), &["run", "--config", "none.yaml"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("none.yaml does not exist") && said.contains("--config FILE"), "{said}");
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, VALID.replace("backends", "backend")).unwrap();
+    let (code, said) = refused(folder.path(), &["run"]);
+    assert_eq!(code, 3);
+    let place = format!("\n{}:2:1: ", path.canonicalize().unwrap().display());
+    assert!(said.contains(&place), "no line begins with the place:\n{said}");
+}
+
+#[test]
 fn check_tells_every_mistake_of_every_file_and_ends_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
