@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod lifecycle;
+pub mod socket;
 pub mod telemetry;
 
 pub mod model;
@@ -41,7 +42,7 @@ pub const COMMIT: &str = env!("OUTRIGGER_COMMIT");
 /// file and holds them to this table.
 pub const FLOORS: &[&[&str]] = &[
     // Know nothing of proxying.
-    &["clock", "lifecycle", "telemetry", "tls"],
+    &["clock", "lifecycle", "socket", "telemetry", "tls"],
     // Validated configuration as plain data: no I/O, no serde.
     &["model"],
     // Live state of one endpoint.

@@ -23,7 +23,6 @@ mod record;
 mod request_body;
 mod respond;
 mod service;
-pub mod socket;
 mod timer;
 mod upgrade;
 mod validate;

@@ -17,7 +17,7 @@ struct Holder {
 impl Holder {
     fn start(address: SocketAddr, reuse_port: bool) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "proxy::socket::tests::holds_an_address", "--nocapture"])
+            .args(["--exact", "socket::tests::holds_an_address", "--nocapture"])
             .env(HOLD, format!("{address} {reuse_port}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
