@@ -1,0 +1,37 @@
+//! Runs the real binary between real clients and real test servers, and looks at what users see: answers, the access
+//! log, `/status`, the exit code.
+//!
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use e2e::{Load, Outrigger, PORTS};
+//!
+//! let endpoints = "backends: [{ name: demo, endpoints: [http://127.0.0.1:8081] }]";
+//! let outrigger = Outrigger::start(&format!("{PORTS}{endpoints}\n")).await;
+//! let tally = Load::on(outrigger.address()).connections(64).requests(1000).await;
+//! tally.assert_all_ok();
+//! outrigger.stop().await;
+//! # }
+//! ```
+//!
+//! A test that is not answered fails: nothing here waits longer than [`PATIENCE`]. What fails panics and says what it
+//! saw, since the only callers are tests.
+
+mod access_log;
+mod alone;
+mod binary;
+mod client;
+mod lines;
+mod load;
+mod process;
+mod status;
+mod wait;
+
+pub use access_log::Access;
+pub use alone::{Alone, alone};
+pub use binary::binary;
+pub use client::{Answer, Connection};
+pub use lines::Lines;
+pub use load::{Load, Running, Tally};
+pub use process::{Ended, Outrigger, PORTS, Signal};
+pub use status::{Backend, Endpoint, Health, Listener, Refused, Reloads, Status};
+pub use wait::{PATIENCE, eventually, in_time};
