@@ -38,7 +38,7 @@ enum End {
     HeaderTimeout,
     /// Nothing happened for too long, or it must not live on.
     Close,
-    /// A response stalled, or the process ends.
+    /// A response stalled, the listener is gone for too long, or the process ends.
     Abort(&'static str),
 }
 
@@ -76,6 +76,9 @@ pub async fn serve(
         if timer.poll(state.deadline(), cx).is_pending() {
             return Poll::Pending;
         }
+        if state.listener.closes_at.get().is_some_and(|at| at <= Instant::now()) {
+            return Poll::Ready(End::Abort("listener_removed"));
+        }
         Poll::Ready(match state.phase() {
             Phase::Head => End::HeaderTimeout,
             Phase::Idle | Phase::Request => End::Close,
@@ -94,7 +97,7 @@ pub async fn serve(
             service::record_refusal(&worker, &state, 408, "header_timeout");
             let mut client = connection.into_parts().io.into_inner();
             let _ = client.write_all(HEADER_TIMEOUT_ANSWER).await;
-            linger(client, &state).await;
+            Box::pin(linger(client, &state)).await;
         }
         End::Done(result) => {
             if let Err(error) = &result {
@@ -104,8 +107,11 @@ pub async fn serve(
             let client = parts.io.into_inner();
             let upgrade = state.upgrade.take();
             match upgrade {
-                Some(upgrade) => upgrade::converse(upgrade, client, parts.read_buf, state).await,
-                None => linger(client, &state).await,
+                // Boxed, so that connections that idle do not hold memory for their end.
+                Some(upgrade) => {
+                    Box::pin(upgrade::converse(upgrade, client, parts.read_buf, state)).await;
+                }
+                None => Box::pin(linger(client, &state)).await,
             }
         }
     }

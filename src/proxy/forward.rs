@@ -131,37 +131,35 @@ fn framing(body: &Incoming) -> Framing {
 
 impl Journey<'_> {
     async fn run(mut self, mut body: RequestBody) -> Result<Answer, ProxyError> {
-        self.backend.budget().deposit(Nanos::now());
+        self.backend.budget().deposit(Nanos::at(self.record.started));
+        let mut endpoint = self.pick().await?;
         loop {
-            let endpoint = self.pick().await?;
             let mut failure = match self.attempt(&endpoint, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             self.judge(&endpoint, &failure);
-            while matches!(self.next(&mut failure), Next::Replay) {
-                self.replayed = true;
-                failure = match self.attempt(&endpoint, failure.body).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => failure,
-                };
-                self.judge(&endpoint, &failure);
+            match self.next(&mut failure) {
+                Next::GiveUp => return Err(failure.error),
+                Next::Replay => self.replayed = true,
+                Next::Retry => {
+                    self.backend.counters().retries.fetch_add(1, Relaxed);
+                    self.retries += 1;
+                    self.tried.push(endpoint.id());
+                    endpoint = self.pick().await?;
+                }
             }
-            if matches!(self.next(&mut failure), Next::GiveUp) {
-                return Err(failure.error);
-            }
-            self.backend.counters().retries.fetch_add(1, Relaxed);
-            self.retries += 1;
-            self.tried.push(endpoint.id());
             body = failure.body;
         }
     }
 
     /// Picks an endpoint, another than before if there is one.
     async fn pick(&mut self) -> Result<Arc<Endpoint>, ProxyError> {
+        // A first pick follows the head at once; later ones need to know the time.
+        let now = if self.tried.is_empty() { self.record.started } else { Instant::now() };
         let pick = {
             let mut rng = self.context.worker.rng.borrow_mut();
-            self.backend.pick(Nanos::now(), &mut rng, &self.tried, &mut ())
+            self.backend.pick(Nanos::at(now), &mut rng, &self.tried, &mut ())
         };
         let pick = pick.ok_or_else(|| ProxyError::NoEndpoint(self.backend.name().to_string()))?;
         let endpoint = Arc::clone(pick.endpoint());
@@ -186,15 +184,34 @@ impl Journey<'_> {
                 return Err(Failure { error, cause: Cause::Fatal, processed: false, body });
             }
         };
-        let mut connection = match self.connect(endpoint).await {
+        let connection = match self.connect(endpoint).await {
             Ok(connection) => connection,
             Err(error) => {
                 let error = error.into();
                 return Err(Failure { error, cause: Cause::Connect, processed: false, body });
             }
         };
-        let started = Instant::now();
         let is_reused = connection.is_reused;
+        let started = if is_reused && self.record.attempts == 1 && self.framing == Framing::Empty {
+            self.record.started
+        } else {
+            Instant::now()
+        };
+        let mut exchange = self.exchange(endpoint, connection, framing, body);
+        match self.await_head(&mut exchange, started).await {
+            Ok(head) => Ok(self.accept(endpoint, exchange, head, started)),
+            Err(error) => Err(failure(exchange, error, is_reused)),
+        }
+    }
+
+    /// The exchange of an attempt, ready to be sent.
+    fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        mut connection: Connection,
+        framing: Framing,
+        body: RequestBody,
+    ) -> Exchange<RequestBody> {
         let mut head = std::mem::take(&mut connection.scratch);
         let upgrade = headers::upgrade(self.parts);
         self.record.request_id.with(|request_id| {
@@ -217,17 +234,7 @@ impl Journey<'_> {
             is_head: self.parts.method == Method::HEAD,
             wants_upgrade: upgrade.is_some(),
         };
-        let mut exchange = Exchange::new(connection, request);
-        match self.await_head(&mut exchange, started).await {
-            Ok(head) => Ok(self.accept(endpoint, exchange, head, started)),
-            Err(error) => {
-                let processed = exchange.may_be_processed();
-                let mut body = exchange.into_body();
-                let error = body.take_failure().unwrap_or(error);
-                let cause = cause(&error, is_reused);
-                Err(Failure { error, cause, processed, body })
-            }
-        }
+        Exchange::new(connection, request)
     }
 
     /// How the body is delimited towards `endpoint`. HTTP/1.0 knows no chunks, so a small body's length is found out first.
@@ -252,7 +259,7 @@ impl Journey<'_> {
             // What must not be sent twice is worth a closer look at the connection first.
             let thorough = !self.parts.method.is_idempotent();
             let mut pool = self.context.worker.pool.borrow_mut();
-            if let Some(connection) = pool.take(endpoint.id(), Instant::now(), thorough) {
+            if let Some(connection) = pool.take(endpoint.id(), self.record.started, thorough) {
                 return Ok(connection);
             }
         }
@@ -286,7 +293,9 @@ impl Journey<'_> {
                     return Poll::Ready(result.map_err(ProxyError::from));
                 }
                 if self.sent_at.is_none() && exchange.is_sent() {
-                    self.sent_at = Some(Instant::now());
+                    // A head alone is sent as soon as it is written: nobody needs to look at the clock for that.
+                    let bodiless = self.framing == Framing::Empty;
+                    self.sent_at = Some(if bodiless { started } else { Instant::now() });
                 }
                 let Some((deadline, error)) = self.deadline(exchange, started) else {
                     return Poll::Pending;
@@ -412,6 +421,13 @@ impl Journey<'_> {
         }
         Next::Retry
     }
+}
+
+fn failure(exchange: Exchange<RequestBody>, error: ProxyError, is_reused: bool) -> Failure {
+    let processed = exchange.may_be_processed();
+    let mut body = exchange.into_body();
+    let error = body.take_failure().unwrap_or(error);
+    Failure { cause: cause(&error, is_reused), error, processed, body }
 }
 
 fn cause(error: &ProxyError, is_reused: bool) -> Cause {

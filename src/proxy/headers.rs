@@ -41,7 +41,12 @@ impl Outbound<'_> {
     pub fn encode(&self, out: &mut BytesMut) {
         out.reserve(512);
         self.encode_line(out);
-        field(out, b"host", self.host.as_bytes());
+        if self.host.is_empty() {
+            // A client of HTTP/1.0 that named none; HTTP/1.1 must.
+            field(out, b"host", self.url.authority().as_bytes());
+        } else {
+            field(out, b"host", self.host.as_bytes());
+        }
         let nominated = nominated(&self.parts.headers);
         for (name, value) in &self.parts.headers {
             if !is_dropped(name) && !nominated.contains(name) {
@@ -131,31 +136,34 @@ pub fn forwarded_fields(peer: SocketAddr) -> Box<[u8]> {
 /// Whether a request's field is not passed on as it is: because it concerns only this connection, is written anew, or
 /// is a client's claim about itself.
 fn is_dropped(name: &HeaderName) -> bool {
-    const STANDARD: [HeaderName; 10] = [
-        header::HOST,
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::TE,
-        header::UPGRADE,
-        header::PROXY_AUTHORIZATION,
-        header::PROXY_AUTHENTICATE,
-        header::FORWARDED,
-        header::VIA,
-    ];
-    if STANDARD.contains(name) {
-        return true;
+    match *name {
+        header::HOST
+        | header::CONNECTION
+        | header::CONTENT_LENGTH
+        | header::TRANSFER_ENCODING
+        | header::TE
+        | header::UPGRADE
+        | header::PROXY_AUTHORIZATION
+        | header::PROXY_AUTHENTICATE
+        | header::FORWARDED
+        | header::VIA => true,
+        _ => is_claim(name.as_str()),
     }
-    let name = name.as_str();
-    let claims = |name: &str| {
-        name.as_bytes()
-            .get(..11)
-            .is_some_and(|start| matches!(start, b"x-forwarded" | b"x_forwarded"))
-    };
-    matches!(
-        name,
-        "keep-alive" | "proxy-connection" | "x-request-id" | "x_request_id" | "http2-settings"
-    ) || claims(name)
+}
+
+/// Whether a field that is no standard one concerns the connection, or is the client's claim about itself.
+fn is_claim(name: &str) -> bool {
+    const CONNECTION: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+    const ID: [&str; 2] = ["x-request-id", "x_request_id"];
+    match name.as_bytes() {
+        [b'x', b'-' | b'_', b'f', ..] => {
+            let start = name.get(..11);
+            start == Some("x-forwarded") || start == Some("x_forwarded")
+        }
+        [b'x', b'-' | b'_', b'r', ..] => ID.contains(&name),
+        [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
+        _ => false,
+    }
 }
 
 /// Fields that the client's `Connection` field declares to concern only this connection.

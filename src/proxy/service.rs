@@ -52,7 +52,8 @@ pub async fn serve(
         Ok(answer) => answer_response(&context, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
-    if context.worker.closing.get() || context.client.listener.closes_at.get().is_some() {
+    let closing = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
+    if closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

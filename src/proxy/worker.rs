@@ -109,6 +109,8 @@ pub fn spawn(
         let local = tokio::task::LocalSet::new();
         let worker = Worker::new(id, shared);
         local.block_on(&runtime, Rc::clone(&worker).run(commands));
+        // With the tasks go the last requests, which write their lines on the way.
+        drop(local);
         worker.flush_log();
     })
 }
