@@ -10,6 +10,7 @@ use rustix::process::{Pid, kill_process};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
@@ -197,13 +198,19 @@ impl Outrigger {
         eventually(what, async || Some(self.status().await).filter(&wanted)).await
     }
 
-    /// Puts a new configuration in place by renaming, as editors do.
+    /// Puts a new configuration in place by renaming a file that was written a second before.
+    ///
+    /// Were it written and renamed within one tick of the file system's clock, 4 ms or so, it would look as if it had
+    /// been written in place, and would be watched for a while before it counts.
     ///
     /// # Panics
     /// The directory is gone.
     pub fn write(&self, yaml: &str) {
         let beside = self.directory.path().join(".config.yaml.new");
         std::fs::write(&beside, yaml).expect("the directory takes a file");
+        let file = std::fs::File::options().write(true).open(&beside);
+        let written = SystemTime::now() - Duration::from_secs(1);
+        file.and_then(|file| file.set_modified(written)).expect("the file is ours");
         std::fs::rename(&beside, self.config()).expect("the file can be renamed");
     }
 

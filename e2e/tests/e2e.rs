@@ -4,7 +4,17 @@
 
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
+#[path = "e2e/faults.rs"]
+mod faults;
+#[path = "e2e/ready.rs"]
+mod ready;
+#[path = "e2e/reloads.rs"]
+mod reloads;
 #[path = "e2e/scene.rs"]
 mod scene;
 #[path = "e2e/smoke.rs"]
 mod smoke;
+#[path = "e2e/state.rs"]
+mod state;
+#[path = "e2e/switch.rs"]
+mod switch;

@@ -21,19 +21,22 @@ pub fn config(algorithm: &str, urls: &[String], rest: &str) -> String {
     )
 }
 
-/// Eight servers; the first two take `slow` to answer `/`.
-pub async fn eight(slow: Duration) -> Fleet {
-    let delay = |index| if index < SLOW { slow } else { Duration::ZERO };
-    let members: Vec<_> = (0..8).map(|index| Member { port: 0, delay: delay(index) }).collect();
-    Fleet::start("127.0.0.1", &members).await.unwrap()
-}
-
 impl Scene {
-    /// The scene once the process is ready. Latency probes are as in the demo.
+    /// The scene once the process is ready; the fast ones answer at once.
     pub async fn start(algorithm: &str, slow: Duration) -> Self {
-        let fleet = eight(slow).await;
-        let probe = "    latencyProbe: { http: { path: / }, interval: 1s, timeout: 10s }\n";
-        let outrigger = Outrigger::start(&config(algorithm, &fleet.urls(), probe)).await;
+        Self::with(algorithm, Duration::ZERO, slow, Duration::from_secs(1)).await
+    }
+
+    /// The scene once the process is ready; latencies are probed in this interval.
+    pub async fn with(algorithm: &str, fast: Duration, slow: Duration, interval: Duration) -> Self {
+        let delay = |index| if index < SLOW { slow } else { fast };
+        let members: Vec<_> = (0..8).map(|index| Member { port: 0, delay: delay(index) }).collect();
+        let fleet = Fleet::start("127.0.0.1", &members).await.unwrap();
+        let probe = format!(
+            "    latencyProbe: {{ http: {{ path: / }}, interval: {}ms, timeout: 10s }}\n",
+            interval.as_millis()
+        );
+        let outrigger = Outrigger::start(&config(algorithm, &fleet.urls(), &probe)).await;
         Self { fleet, outrigger }
     }
 
