@@ -219,11 +219,13 @@ impl Running {
         drop(self.starting);
         announce(&self.bound, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
-        let control = tokio::spawn(self.control.run());
-
-        lifecycle.wait_for(Phase::Closing).await;
-        // A snapshot that came now could bind sockets that nobody would close.
-        control.abort();
+        // Owned to the end: the admin and probes ports tell of the closing, too.
+        let mut control = self.control;
+        tokio::select! {
+            // A snapshot that came later could bind sockets that nobody would close.
+            () = control.run() => {}
+            () = lifecycle.wait_for(Phase::Closing) => {}
+        }
         self.proxy.close();
         let threads = self.threads;
         let mut ended = tokio::task::spawn_blocking(move || threads.join());

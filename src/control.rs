@@ -61,8 +61,8 @@ enum Refusal {
 }
 
 impl<E: Effects> Control<E> {
-    /// Follows the source for ever.
-    pub async fn run(mut self) {
+    /// Follows the source for ever. Cancel safe: a snapshot that does not run yet is let go.
+    pub async fn run(&mut self) {
         loop {
             tokio::select! {
                 event = self.watcher.next() => self.on_event(event).await,

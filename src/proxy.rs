@@ -57,8 +57,12 @@ pub struct Shared {
 #[derive(Debug)]
 struct WorkerLink {
     commands: mpsc::UnboundedSender<Command>,
+    /// Its client connections, those on their way to it included; from [`GONE`] up if it has ended.
     connections: AtomicUsize,
 }
+
+/// More connections than a worker can have.
+const GONE: usize = usize::MAX / 2;
 
 /// The running workers, to be told what to do; clones tell the same ones.
 #[derive(Clone)]
@@ -132,7 +136,7 @@ impl Proxy {
 
     /// Open client connections.
     pub fn connections(&self) -> usize {
-        self.shared.workers.iter().map(|link| link.connections.load(Relaxed)).sum()
+        self.shared.workers.iter().map(|link| link.load()).filter(|load| *load < GONE).sum()
     }
 }
 
@@ -147,6 +151,26 @@ impl Threads {
 }
 
 impl WorkerLink {
+    /// How many connections the worker has; more than any other if it has ended.
+    fn load(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+
+    /// Counts a connection more; false if the worker has ended.
+    fn enter(&self) -> bool {
+        self.connections.fetch_add(1, Relaxed) < GONE
+    }
+
+    /// Counts a connection less.
+    fn leave(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// Ends the worker if it has no connection: from then on none is handed to it.
+    fn end_if_unused(&self) -> bool {
+        self.connections.compare_exchange(0, GONE, Relaxed, Relaxed).is_ok()
+    }
+
     fn send(&self, command: Command) {
         // A worker that has ended needs no commands.
         let _ = self.commands.send(command);

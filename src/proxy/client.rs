@@ -57,6 +57,8 @@ pub struct ClientState {
     since: Cell<Instant>,
     /// When bytes last went in or out.
     progress: Cell<Instant>,
+    /// The endpoint whose response is streaming.
+    streams_from: Cell<Option<u64>>,
     /// Whether bytes came since the request's body was read to its end: the beginning of the next head.
     early_bytes: Cell<bool>,
     /// The last status that was written while no request was being served: hyper's own answer to a bad head.
@@ -81,6 +83,7 @@ impl ClientState {
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now),
             progress: Cell::new(now),
+            streams_from: Cell::new(None),
             early_bytes: Cell::new(false),
             own_status: Cell::new(None),
             peer_closed: Cell::new(false),
@@ -107,8 +110,9 @@ impl ClientState {
         self.early_bytes.set(false);
     }
 
-    /// A response begins to stream, and may pause for `idle`.
-    pub fn streaming_begins(&self, idle: Option<Duration>, now: Instant) {
+    /// A response begins to stream from `endpoint`, and may pause for `idle`.
+    pub fn streaming_begins(&self, endpoint: Option<u64>, idle: Option<Duration>, now: Instant) {
+        self.streams_from.set(endpoint);
         self.enter(Phase::Streaming(idle), now);
         self.progress.set(now);
     }
@@ -116,6 +120,7 @@ impl ClientState {
     /// The response was handed over to its end.
     pub fn request_ends(&self, now: Instant) {
         self.own_status.set(None);
+        self.streams_from.set(None);
         self.enter(if self.early_bytes.get() { Phase::Head } else { Phase::Idle }, now);
     }
 
@@ -133,7 +138,12 @@ impl ClientState {
             Phase::Request => None,
             Phase::Streaming(idle) => idle.map(|idle| self.progress.get() + idle),
         };
-        [own, self.listener.closes_at.get()].into_iter().flatten().min()
+        own
+    }
+
+    /// The endpoint whose response is streaming.
+    pub fn streams_from(&self) -> Option<u64> {
+        self.streams_from.get()
     }
 
     /// When bytes last went in or out.

@@ -38,7 +38,7 @@ enum End {
     HeaderTimeout,
     /// Nothing happened for too long, or it must not live on.
     Close,
-    /// A response stalled, the listener is gone for too long, or the process ends.
+    /// A response stalled, or the time of the listener, the endpoint or the process is over.
     Abort(&'static str),
 }
 
@@ -73,11 +73,14 @@ pub async fn serve(
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(End::Done(result));
         }
-        if timer.poll(state.deadline(), cx).is_pending() {
+        let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
+        let removal = [retires, state.listener.closes_at.get()].into_iter().flatten().min();
+        let deadline = [state.deadline(), removal].into_iter().flatten().min();
+        if timer.poll(deadline, cx).is_pending() {
             return Poll::Pending;
         }
-        if state.listener.closes_at.get().is_some_and(|at| at <= Instant::now()) {
-            return Poll::Ready(End::Abort("listener_removed"));
+        if removal.is_some_and(|removal| removal <= Instant::now()) {
+            return Poll::Ready(End::Abort("removed"));
         }
         Poll::Ready(match state.phase() {
             Phase::Head => End::HeaderTimeout,

@@ -52,8 +52,9 @@ pub async fn serve(
         Ok(answer) => answer_response(&context, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
-    let closing = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
-    if closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let last = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
+    // A 101 is no end: what it upgrades to has been asked for, and ends by itself or with the drain.
+    if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -110,16 +111,17 @@ async fn admit_and_forward(
 
 /// Passes an endpoint's answer on.
 fn answer_response(context: &Context, answer: Answer, mut record: Record) -> Response<ProxyBody> {
+    let endpoint = record.in_flight.as_ref().map(|pick| pick.endpoint().id());
     let (head, body) = match answer {
         Answer::Whole(head, bytes) => (head, ProxyBody::whole(bytes)),
         Answer::Stream(head, exchange, idle) => {
-            context.client.streaming_begins(idle, Instant::now());
+            context.client.streaming_begins(endpoint, idle, Instant::now());
             (head, ProxyBody::stream(exchange))
         }
         Answer::Upgrade(head, connection, idle) => {
             record.status = Some(head.status.as_u16());
             record.answered = true;
-            context.client.streaming_begins(idle, Instant::now());
+            context.client.streaming_begins(endpoint, idle, Instant::now());
             context.client.upgrade.replace(Some(Upgrade { connection, record, idle }));
             let mut response =
                 respond_with(head.status, head.headers, ProxyBody::whole(bytes::Bytes::new()));

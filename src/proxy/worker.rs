@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -148,7 +148,7 @@ impl Worker {
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::task::spawn_local(Rc::clone(&self).hand_over_log());
         self.follow_snapshot();
-        while !(self.closing.get() && self.is_unused()) {
+        while !(self.closing.get() && self.ends_unused()) {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::End) | None => break,
@@ -172,7 +172,6 @@ impl Worker {
             Command::Adopt { stream, peer, name } => {
                 let listener =
                     self.listeners.borrow().get(&name).map(|entry| Rc::clone(&entry.state));
-                // A listener that went away in between takes its connections with it.
                 if let (Some(listener), Ok(stream)) =
                     (listener, tokio::net::TcpStream::from_std(stream))
                 {
@@ -196,6 +195,10 @@ impl Worker {
         };
         let mut listeners = self.listeners.borrow_mut();
         let limits = self.limits(&name);
+        // One that was removed before is another, and so are those whose time is over.
+        listeners.retain(|known, entry| {
+            entry.state.closes_at.get().is_none_or(|at| *known != name && at > Instant::now())
+        });
         let entry = listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
             state: Rc::new(ListenerState {
                 name,
@@ -222,8 +225,8 @@ impl Worker {
             // Its connections stay, and so does their listener; only the sockets go.
             None => entry.stop = watch::Sender::new(false),
             Some(drain) => {
+                // It stays known meanwhile, for connections that other workers hand over.
                 entry.state.closes_at.set(Some(Instant::now() + drain));
-                listeners.remove(name);
                 self.wake_clients();
             }
         }
@@ -243,11 +246,12 @@ impl Worker {
     /// share. (The kernel spreads many connections well, and few badly.)
     pub fn place(&self) -> usize {
         let workers = &self.shared.workers;
-        let count = |id: usize| workers[id].connections.load(Relaxed);
-        let least = (0..workers.len()).min_by_key(|id| count(*id)).unwrap_or(self.id);
-        let id = if count(self.id) > count(least) { least } else { self.id };
-        workers[id].connections.fetch_add(1, Relaxed);
-        id
+        let least = (0..workers.len()).min_by_key(|id| workers[*id].load()).unwrap_or(self.id);
+        if workers[self.id].load() > workers[least].load() && workers[least].enter() {
+            return least;
+        }
+        workers[self.id].enter();
+        self.id
     }
 
     /// Hands an accepted connection, counted there already, to worker `id`.
@@ -257,7 +261,7 @@ impl Worker {
 
     /// Counts a connection that has ended.
     pub fn leave(&self) {
-        self.shared.workers[self.id].connections.fetch_sub(1, Relaxed);
+        self.shared.workers[self.id].leave();
         self.changed.notify_one();
     }
 
@@ -326,11 +330,11 @@ impl Worker {
         self.wake_clients();
     }
 
-    /// Whether it has no connection and accepts none.
-    fn is_unused(&self) -> bool {
+    /// Ends if it has no connection and accepts none.
+    fn ends_unused(&self) -> bool {
         let accepting =
             self.listeners.borrow().values().any(|entry| entry.stop.receiver_count() > 0);
-        !accepting && self.shared.workers[self.id].connections.load(Relaxed) == 0
+        !accepting && self.shared.workers[self.id].end_if_unused()
     }
 
     /// To be called when a listener has closed its socket.

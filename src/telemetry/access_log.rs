@@ -6,9 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// The most batches that wait to be written; what comes beyond is dropped and counted.
 const MAX_BATCHES: usize = 256;
+/// How long the end waits for a slow reader, and how often it looks whether all is written.
+const FINISH_AT_MOST: Duration = Duration::from_secs(1);
+const FINISH_LOOK: Duration = Duration::from_millis(2);
 
 /// Lines on their way out.
 #[derive(Debug)]
@@ -66,11 +70,18 @@ impl AccessLog {
         self.dropped.load(Relaxed)
     }
 
-    /// Waits until everything is written; all senders must be gone.
+    /// Waits until everything is written, but not for a reader that takes nothing any more; all senders must be gone.
     pub fn finish(&self) {
         drop(lock(&self.sender).take());
-        if let Some(thread) = lock(&self.thread).take() {
-            let _ = thread.join();
+        let Some(thread) = lock(&self.thread).take() else { return };
+        let deadline = Instant::now() + FINISH_AT_MOST;
+        // A pipe that is full and not read would keep the process from ever ending.
+        while !thread.is_finished() {
+            if Instant::now() >= deadline {
+                tracing::warn!("the access log's reader takes nothing: its last lines are lost");
+                return;
+            }
+            std::thread::sleep(FINISH_LOOK);
         }
     }
 }
