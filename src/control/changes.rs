@@ -29,7 +29,10 @@ pub fn changes(before: &Model, after: &Model, workers: usize) -> Vec<String> {
         },
     );
     if before.workers != after.workers {
-        said.push(format!("workers: needs a restart, {workers} go on running"));
+        said.push(match after.workers == workers {
+            true => format!("workers: {workers} run already"),
+            false => format!("workers: needs a restart, {workers} go on running"),
+        });
     }
     let mut note = |differs: bool, what: &str| {
         if differs {
