@@ -12,6 +12,8 @@ mod ready;
 mod reloads;
 #[path = "e2e/scene.rs"]
 mod scene;
+#[path = "e2e/shutdown.rs"]
+mod shutdown;
 #[path = "e2e/smoke.rs"]
 mod smoke;
 #[path = "e2e/state.rs"]
