@@ -4,10 +4,18 @@
 
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
+#[path = "e2e/edit.rs"]
+mod edit;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/ready.rs"]
 mod ready;
+#[path = "e2e/reload.rs"]
+mod reload;
+#[path = "e2e/reload_listeners.rs"]
+mod reload_listeners;
+#[path = "e2e/reload_settings.rs"]
+mod reload_settings;
 #[path = "e2e/reloads.rs"]
 mod reloads;
 #[path = "e2e/scene.rs"]

@@ -7,8 +7,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testserver::Server;
+use tokio::time::Instant;
 
 fn runs(generation: u64, algorithm: &str) -> impl Fn(&Status) -> bool {
     move |status| {

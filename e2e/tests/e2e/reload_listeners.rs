@@ -3,8 +3,9 @@
 use crate::edit::{free_port, held, one_backend, serves, until_closed};
 use e2e::{Connection, Outrigger, Signal, eventually, in_time};
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testserver::Server;
+use tokio::time::Instant;
 
 const ADMIN: &str = "admin: { address: 127.0.0.1:0 }\n";
 

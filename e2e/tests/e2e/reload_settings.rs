@@ -1,6 +1,6 @@
 //! Settings that take effect at once, those that wait for a restart, and endpoints that go.
 
-use crate::edit::{held, one_backend, serves};
+use crate::edit::{one_backend, serves};
 use crate::scene::config;
 use e2e::{Connection, Load, Outrigger, PORTS, eventually, in_time};
 use std::time::Duration;

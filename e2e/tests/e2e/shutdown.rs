@@ -3,10 +3,11 @@
 use crate::edit::{held, one_backend, serves, until_closed};
 use e2e::{Connection, Load, Outrigger, PORTS, Signal, eventually, in_time};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testserver::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// Longer than any test waits.
 const NEVER: &str = "10m";
