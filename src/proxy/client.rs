@@ -132,13 +132,12 @@ impl ClientState {
     /// When the connection has been too slow in what it is doing.
     pub fn deadline(&self) -> Option<Instant> {
         let limits = self.listener.limits.get();
-        let own = match self.phase.get() {
+        match self.phase.get() {
             Phase::Idle => limits.idle_timeout.map(|timeout| self.since.get() + timeout),
             Phase::Head => limits.header_timeout.map(|timeout| self.since.get() + timeout),
             Phase::Request => None,
             Phase::Streaming(idle) => idle.map(|idle| self.progress.get() + idle),
-        };
-        own
+        }
     }
 
     /// The endpoint whose response is streaming.
