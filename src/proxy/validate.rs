@@ -3,12 +3,19 @@
 //! Source: RFC 9112, sections 3.2 and 3.3; RFC 9110, section 7.2.
 
 use super::error::ProxyError;
-use http::{HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
 
 /// A request's host, as the `Host` field upstream will have it.
 pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
     if parts.method == Method::CONNECT {
         return Err(ProxyError::ConnectRefused);
+    }
+    check_framing(&parts.headers)?;
+    if parts.uri.scheme().is_none() && parts.uri.authority().is_some() {
+        return Err(ProxyError::BadRequest("the request's target is neither a path nor a URL"));
+    }
+    if parts.uri.path() == "*" && parts.method != Method::OPTIONS {
+        return Err(ProxyError::BadRequest("the target `*` is for OPTIONS only"));
     }
     let mut fields = parts.headers.get_all(header::HOST).into_iter();
     let field = fields.next();
@@ -35,6 +42,18 @@ pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
             HeaderValue::from_str(authority)
                 .map_err(|_| ProxyError::BadRequest("the request's target has no valid host"))
         }
+    }
+}
+
+/// hyper is content with `chunked` as the last of several codings, and we write only that one: the others would be lost.
+fn check_framing(headers: &HeaderMap) -> Result<(), ProxyError> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    let first = codings.next();
+    let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && codings.next().is_none() {
+        Ok(())
+    } else {
+        Err(ProxyError::BadRequest("the request's Transfer-Encoding is not just `chunked`"))
     }
 }
 
@@ -70,7 +89,9 @@ mod tests {
         assert_eq!(host_of("http://a.example/x", &["A.example"]), Ok("a.example".into()));
         assert_eq!(host_of("http://a.example/x", &[]), Ok("a.example".into()));
         for (uri, hosts, what) in [
-            ("/", &[][..], "the request has no Host field"),
+            ("a:80", &["a:80"][..], "the request's target is neither a path nor a URL"),
+            ("*", &["a"], "the target `*` is for OPTIONS only"),
+            ("/", &[], "the request has no Host field"),
             ("/", &["a", "a"], "the request has more than one Host field"),
             ("/", &["a, b"], "the Host field is not a host"),
             ("/", &["user@a"], "the Host field is not a host"),
