@@ -12,6 +12,8 @@ use tokio::time::Instant;
 /// A response's body.
 pub struct ProxyBody {
     content: Content,
+    /// Why the response was cut, to be told to hyper once what came before is on its way.
+    failure: Option<ExchangeError>,
     /// Reports the request when the body has ended.
     request: Option<Record>,
 }
@@ -25,12 +27,12 @@ enum Content {
 impl ProxyBody {
     /// A body that is here to its end.
     pub fn whole(bytes: Bytes) -> Self {
-        Self { content: Content::Whole(bytes), request: None }
+        Self { content: Content::Whole(bytes), failure: None, request: None }
     }
 
     /// A body that is still arriving.
     pub fn stream(exchange: Box<Exchange<RequestBody>>) -> Self {
-        Self { content: Content::Stream(exchange), request: None }
+        Self { content: Content::Stream(exchange), failure: None, request: None }
     }
 
     /// Makes the end of this body the end of the request.
@@ -78,6 +80,9 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
         let this = &mut *self;
+        if let Some(error) = this.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match &mut this.content {
             Content::Ended => Poll::Ready(None),
             Content::Whole(bytes) => {
@@ -89,9 +94,16 @@ impl Body for ProxyBody {
             Content::Stream(exchange) => {
                 let polled = ready!(exchange.poll_body(cx));
                 let complete = exchange.is_complete();
-                match &polled {
-                    Some(Ok(frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
-                    Some(Err(error)) => this.finish(Some(error)),
+                match polled {
+                    Some(Ok(ref frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
+                    Some(Err(error)) => {
+                        this.finish(Some(&error));
+                        // hyper throws away what it has not written yet when it hears of an error. While it waits for us it
+                        // writes.
+                        this.failure = Some(error);
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     None => {}
                 }
                 if complete {
@@ -106,7 +118,7 @@ impl Body for ProxyBody {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Stream(_) => false,
-            Content::Ended => true,
+            Content::Ended => self.failure.is_none(),
         }
     }
 
@@ -116,6 +128,7 @@ impl Body for ProxyBody {
             Content::Stream(exchange) => {
                 exchange.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Content::Ended if self.failure.is_some() => SizeHint::default(),
             Content::Ended => SizeHint::with_exact(0),
         }
     }

@@ -11,7 +11,10 @@ use super::timer::LazyTimer;
 use super::upgrade::Upgrade;
 use super::validate;
 use super::worker::Worker;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+};
+use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -48,13 +51,16 @@ pub async fn serve(
     context.client.request_begins(started);
     let (parts, body) = request.into_parts();
     let mut record = begin_record(&context, &parts, started);
+    let is_http10 = parts.version == Version::HTTP_10;
     let mut response = match admit_and_forward(&context, &parts, body, &mut record).await {
         Ok(answer) => answer_response(&context, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
+    // Without chunks only the close can end a body whose length is not known.
+    let ends_by_close = is_http10 && response.body().size_hint().exact().is_none();
     let last = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
     // A 101 is no end: what it upgrades to has been asked for, and ends by itself or with the drain.
-    if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if (ends_by_close || last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
