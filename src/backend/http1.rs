@@ -301,6 +301,10 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !self.wants_upgrade {
             return Err(ExchangeError::Malformed("101 to a request that asked for no upgrade"));
         }
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !self.is_sent() {
+            // Where the request ends and the new protocol begins would be anybody's guess.
+            return Err(ExchangeError::Malformed("101 before the end of the request"));
+        }
         self.keep_alive = head.keep_alive;
         self.download = match head.framing {
             Framing::Empty | Framing::Length(0) => Download::Done,
@@ -337,7 +341,10 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.outgoing.stage(frame).map_err(|_| ExchangeError::RequestBody)?;
                 }
-                Poll::Ready(Some(Err(_))) => return Err(ExchangeError::RequestBody),
+                Poll::Ready(Some(Err(_))) => {
+                    self.upload = Upload::Refused(io::Error::other("the request's body failed"));
+                    return Err(ExchangeError::RequestBody);
+                }
                 Poll::Ready(None) => {
                     self.outgoing.stage_end().map_err(|_| ExchangeError::RequestBody)?;
                 }
