@@ -6,7 +6,7 @@ use super::record::Record;
 use super::request_body::{REPLAY_LIMIT, RequestBody};
 use super::service::Context;
 use crate::backend::Backend;
-use crate::backend::connection::{ConnectError, Connection};
+use crate::backend::connection::Connection;
 use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
 use crate::clock::Nanos;
@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, StatusCode, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -81,7 +81,7 @@ struct Journey<'a> {
     tried: SmallVec<[u64; 2]>,
     retries: u32,
     replayed: bool,
-    /// When the request was first sent to its end: `timeouts.request` counts from here.
+    /// When the request was first sent to its end, or without a body, when it had come: `timeouts.request` counts from here.
     sent_at: Option<Instant>,
 }
 
@@ -105,6 +105,7 @@ pub async fn forward(
         return Err(ProxyError::BodyTooLarge { limit });
     }
     let body = RequestBody::new(body, Rc::clone(&context.client), limit);
+    let sent_at = (framing == Framing::Empty).then_some(record.started);
     let journey = Journey {
         context,
         parts,
@@ -115,7 +116,7 @@ pub async fn forward(
         tried: SmallVec::new(),
         retries: 0,
         replayed: false,
-        sent_at: None,
+        sent_at,
     };
     journey.run(body).await
 }
@@ -166,7 +167,8 @@ impl Journey<'_> {
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {
             // There is no other. It may be restarting: an instant is often all it needs.
-            tokio::time::sleep(SAME_ENDPOINT_PAUSE * 2_u32.pow(self.retries.min(6))).await;
+            let pause = SAME_ENDPOINT_PAUSE * 2_u32.pow(self.retries.min(6));
+            self.in_time(tokio::time::sleep(pause)).await?;
         }
         Ok(endpoint)
     }
@@ -187,8 +189,8 @@ impl Journey<'_> {
         let connection = match self.connect(endpoint).await {
             Ok(connection) => connection,
             Err(error) => {
-                let error = error.into();
-                return Err(Failure { error, cause: Cause::Connect, processed: false, body });
+                let cause = cause(&error, false);
+                return Err(Failure { error, cause, processed: false, body });
             }
         };
         let is_reused = connection.is_reused;
@@ -230,7 +232,8 @@ impl Journey<'_> {
             head,
             framing,
             body,
-            hold_body: headers::expects_continue(self.parts),
+            // HTTP/1.0 knows no 100.
+            hold_body: headers::expects_continue(self.parts) && !endpoint.speaks_http10(),
             is_head: self.parts.method == Method::HEAD,
             wants_upgrade: upgrade.is_some(),
         };
@@ -246,7 +249,8 @@ impl Journey<'_> {
         if self.framing != Framing::Chunked || !endpoint.speaks_http10() {
             return Ok(self.framing);
         }
-        match body.collect(REPLAY_LIMIT).await {
+        let body_timeout = self.context.client.listener.limits.get().body_timeout;
+        match body.collect(REPLAY_LIMIT, body_timeout).await {
             Ok(Some(all)) if body.rewind() => Ok(Framing::Length(all.len() as u64)),
             Ok(_) => Err(ProxyError::LengthRequired),
             Err(_) => Err(body.take_failure().unwrap_or(ProxyError::LengthRequired)),
@@ -254,7 +258,7 @@ impl Journey<'_> {
     }
 
     /// A connection to `endpoint`: one that idles, or a new one.
-    async fn connect(&mut self, endpoint: &Arc<Endpoint>) -> Result<Connection, ConnectError> {
+    async fn connect(&mut self, endpoint: &Arc<Endpoint>) -> Result<Connection, ProxyError> {
         if !self.replayed {
             // What must not be sent twice is worth a closer look at the connection first.
             let thorough = !self.parts.method.is_idempotent();
@@ -265,7 +269,8 @@ impl Journey<'_> {
         }
         let resolution = endpoint.resolution();
         let timeout = self.backend.model().timeouts.connect;
-        let connected = Box::pin(Connection::connect(&resolution, timeout)).await;
+        let connecting = Box::pin(Connection::connect(&resolution, timeout));
+        let connected = self.in_time(connecting).await?;
         match &connected {
             Ok(_) => {
                 if endpoint.connected() {
@@ -278,7 +283,17 @@ impl Journey<'_> {
                 self.backend.refresh(now);
             }
         }
-        connected
+        Ok(connected?)
+    }
+
+    /// Waits for `step` until the time of the request is over.
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, ProxyError> {
+        match self.sent_at.zip(self.backend.model().timeouts.request) {
+            None => Ok(step.await),
+            Some((sent_at, timeout)) => tokio::time::timeout_at(sent_at + timeout, step)
+                .await
+                .map_err(|_| ProxyError::RequestTimeout(timeout)),
+        }
     }
 
     /// Drives the exchange until the response's head is there, or one of its deadlines has passed.
@@ -293,9 +308,7 @@ impl Journey<'_> {
                     return Poll::Ready(result.map_err(ProxyError::from));
                 }
                 if self.sent_at.is_none() && exchange.is_sent() {
-                    // A head alone is sent as soon as it is written: nobody needs to look at the clock for that.
-                    let bodiless = self.framing == Framing::Empty;
-                    self.sent_at = Some(if bodiless { started } else { Instant::now() });
+                    self.sent_at = Some(Instant::now());
                 }
                 let Some((deadline, error)) = self.deadline(exchange, started) else {
                     return Poll::Pending;

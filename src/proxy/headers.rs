@@ -5,6 +5,7 @@
 //! and the request's id.
 
 use crate::backend::http1::Framing;
+use crate::backend::http1::chunked::is_allowed_trailer;
 use crate::model::EndpointUrl;
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
@@ -63,10 +64,10 @@ impl Outbound<'_> {
         } else {
             b"1.1 outrigger"
         };
-        match self.parts.headers.get(header::VIA) {
-            Some(before) => field(out, b"via", &[before.as_bytes(), b", ", via].concat()),
-            None => field(out, b"via", via),
+        for before in self.parts.headers.get_all(header::VIA) {
+            field(out, b"via", before.as_bytes());
         }
+        field(out, b"via", via);
         field(out, b"x-request-id", self.request_id.as_bytes());
         self.encode_connection(out);
         out.put_slice(b"\r\n");
@@ -154,7 +155,7 @@ fn is_dropped(name: &HeaderName) -> bool {
 /// Whether a field that is no standard one concerns the connection, or is the client's claim about itself.
 fn is_claim(name: &str) -> bool {
     const CONNECTION: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
-    const ID: [&str; 2] = ["x-request-id", "x_request_id"];
+    const ID: [&str; 4] = ["x-request-id", "x_request_id", "x-request_id", "x_request-id"];
     match name.as_bytes() {
         [b'x', b'-' | b'_', b'f', ..] => {
             let start = name.get(..11);
@@ -164,6 +165,13 @@ fn is_claim(name: &str) -> bool {
         [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
         _ => false,
     }
+}
+
+/// The trailers of a request that may be passed on: neither framing nor a client's claims can come in behind the head.
+pub fn trailers_to_pass(trailers: &HeaderMap) -> HeaderMap {
+    let passes = |name: &HeaderName| !is_dropped(name) && is_allowed_trailer(name);
+    let kept = trailers.iter().filter(|(name, _)| passes(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Fields that the client's `Connection` field declares to concern only this connection.

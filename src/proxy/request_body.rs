@@ -3,9 +3,11 @@
 
 use super::client::ClientState;
 use super::error::ProxyError;
+use super::headers;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -85,11 +87,27 @@ impl RequestBody {
         self.failure.take()
     }
 
-    /// Reads on until the end, if that comes before `limit` bytes; `None` if it does not.
-    pub async fn collect(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Failed> {
+    /// Reads on until the end, if that comes before `limit` bytes; `None` if it does not. Fails when the client pauses for
+    /// longer than `pause`.
+    pub async fn collect(
+        &mut self,
+        limit: usize,
+        pause: Option<Duration>,
+    ) -> Result<Option<Vec<u8>>, Failed> {
         let mut all = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await
-        {
+        loop {
+            let next = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx));
+            let next = match pause {
+                None => next.await,
+                Some(pause) => match tokio::time::timeout(pause, next).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.failure = Some(ProxyError::BodyTimeout(pause));
+                        return Err(Failed);
+                    }
+                },
+            };
+            let Some(frame) = next else { return Ok(Some(all)) };
             if let Ok(data) = frame?.into_data() {
                 all.extend_from_slice(&data);
             }
@@ -97,7 +115,6 @@ impl RequestBody {
                 return Ok(None);
             }
         }
-        Ok(Some(all))
     }
 
     fn keep(&mut self, piece: Kept) {
@@ -111,6 +128,11 @@ impl RequestBody {
         } else {
             self.kept = None;
         }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.client.request_body_ended();
     }
 
     fn fail(&mut self, failure: ProxyError) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
@@ -146,23 +168,28 @@ impl Body for RequestBody {
         }
         match ready!(polled) {
             None => {
-                this.ended = true;
-                this.client.request_body_ended();
+                this.end();
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 this.fail(ProxyError::BodyBroken(cause.unwrap_or_else(|| error.to_string())))
             }
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.received += data.len() as u64;
                     if let Some(limit) = this.limit.filter(|limit| this.received > *limit) {
                         return this.fail(ProxyError::BodyTooLarge { limit });
                     }
                     this.keep(Kept::Data(data.clone()));
-                } else if let Some(trailers) = frame.trailers_ref() {
+                    // Who knows the length does not ask for more.
+                    if this.incoming.is_end_stream() {
+                        this.end();
+                    }
+                } else if let Some(trailers) = frame.trailers_mut() {
+                    *trailers = headers::trailers_to_pass(trailers);
                     this.keep(Kept::Trailers(trailers.clone()));
+                    this.end();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
