@@ -8,3 +8,5 @@ mod architecture;
 mod command_line;
 #[path = "integration/demo.rs"]
 mod demo;
+#[path = "integration/proxy.rs"]
+mod proxy;

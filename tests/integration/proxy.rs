@@ -1,0 +1,34 @@
+//! The data plane, seen as bytes from both ends: a client that writes what it likes, and test servers that keep what they
+//! receive.
+
+#[path = "proxy/client.rs"]
+mod client;
+#[path = "proxy/harness.rs"]
+mod harness;
+
+#[path = "proxy/bodies.rs"]
+mod bodies;
+#[path = "proxy/connections.rs"]
+mod connections;
+#[path = "proxy/errors.rs"]
+mod errors;
+#[path = "proxy/expect.rs"]
+mod expect;
+#[path = "proxy/fields.rs"]
+mod fields;
+#[path = "proxy/http10.rs"]
+mod http10;
+#[path = "proxy/malformed.rs"]
+mod malformed;
+#[path = "proxy/messages.rs"]
+mod messages;
+#[path = "proxy/process.rs"]
+mod process;
+#[path = "proxy/retries.rs"]
+mod retries;
+#[path = "proxy/smuggling.rs"]
+mod smuggling;
+#[path = "proxy/timeouts.rs"]
+mod timeouts;
+#[path = "proxy/upgrades.rs"]
+mod upgrades;

@@ -1,0 +1,176 @@
+//! The data plane in a process of its own: the access log's reasons, and a process that runs out of files.
+
+use super::client::Client;
+use super::harness::{Config, dead_port, eventually, server};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+struct Process {
+    _child: Child,
+    address: SocketAddr,
+    log: Lines<BufReader<ChildStdout>>,
+    said: Lines<BufReader<ChildStderr>>,
+    _folder: TempDir,
+}
+
+impl Process {
+    /// Runs the program under a shell that does `first`.
+    async fn start(config: &Config, first: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.yaml"), config.text(true)).unwrap();
+        let program = env!("CARGO_BIN_EXE_outrigger");
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{first} exec '{program}' run --config config.yaml")])
+            .current_dir(folder.path())
+            .env_remove("OUTRIGGER_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = line_with(&mut said, "listener http on http://").await;
+        let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
+        Self { _child: child, address: address.parse().unwrap(), log, said, _folder: folder }
+    }
+
+    /// The next line of the access log.
+    async fn line(&mut self) -> serde_json::Value {
+        let line = timeout(super::client::PATIENCE, self.log.next_line()).await.unwrap();
+        serde_json::from_str(&line.unwrap().unwrap()).unwrap()
+    }
+}
+
+async fn line_with(lines: &mut Lines<BufReader<ChildStderr>>, part: &str) -> String {
+    let search = async {
+        let mut before = String::new();
+        loop {
+            match lines.next_line().await.unwrap() {
+                Some(line) if line.contains(part) => return line,
+                Some(line) => before += &format!("{line}\n"),
+                None => panic!("ended without {part:?}:\n{before}"),
+            }
+        }
+    };
+    timeout(super::client::PATIENCE, search).await.unwrap_or_else(|_| panic!("no {part:?}"))
+}
+
+#[tokio::test]
+async fn the_access_log_says_why() {
+    let server = server().await;
+    server.script("/gone", [testserver::Step::ReadBody, testserver::Step::Close]);
+    let config = Config::to(&[&server])
+        .limits("headerTimeout: 200ms, bodyTimeout: 200ms, maxBodyBytes: 100, maxHeaders: 20, maxHeaderBytes: 128Ki")
+        .timeouts("request: 300ms, streamIdle: 200ms")
+        .retry("attempts: 1");
+    let mut process = Process::start(&config, "").await;
+    let fields: String = (0..30).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000));
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let upload = |target: &str, length: usize| {
+        format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+    };
+    for (request, status, reason) in [
+        (get("/"), 200, "ok"),
+        (get("/status/404"), 404, "ok"),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nX y: z\r\n\r\n".to_owned(), 400, "head_malformed"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), 431, "headers_too_large"),
+        (long, 414, "uri_too_long"),
+        ("GET / HT".to_owned(), 408, "header_timeout"),
+        (upload("/sink", 50), 408, "body_timeout"),
+        (upload("/sink", 101), 413, "body_too_large"),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n".to_owned(), 501, "connect_method"),
+        (get("/hold"), 504, "request_timeout"),
+        (get("/gone"), 502, "connection_closed"),
+        (get("/malformed/two-lengths"), 502, "response_malformed"),
+        (get("/malformed/huge-header"), 502, "response_head_too_large"),
+        (get("/close?at=mid-head"), 502, "response_cut"),
+        (get("/close?at=mid-body"), 200, "response_cut"),
+        (get("/hold-body"), 200, "stream_idle"),
+    ] {
+        let mut client = Client::to(process.address).await;
+        client.send(&request).await;
+        assert!(client.until("\r\n").await.contains(&format!(" {status} ")), "{reason}");
+        let line = process.line().await;
+        assert_eq!((&line["status"], &line["reason"]), (&status.into(), &reason.into()), "{line}");
+    }
+    // A client that goes away has a status of its own.
+    let mut client = Client::to(process.address).await;
+    client.send(get("/hold")).await;
+    eventually(&server, |counts| counts.in_flight == 1).await;
+    drop(client);
+    let line = process.line().await;
+    assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"client_closed".into()));
+}
+
+#[tokio::test]
+async fn a_line_of_the_access_log_tells_the_whole_request() {
+    let server = server().await;
+    let (_reserved, dead) = dead_port();
+    let config = Config::to_urls(vec![dead, server.url()]);
+    let mut process = Process::start(&config, "").await;
+    let mut client = Client::to(process.address).await;
+    client
+        .send("GET /bytes/70000?x=1 HTTP/1.1\r\nHost: a.example\r\nX-Request-Id: id-1\r\n\r\n")
+        .await;
+    client.answer().await;
+    let line = process.line().await;
+    for (key, value) in [
+        ("level", "info".into()),
+        ("msg", "access to endpoint".into()),
+        ("url", format!("{}/", server.url()).into()),
+        ("connections", 0.into()),
+        ("method", "GET".into()),
+        ("host", "a.example".into()),
+        ("path", "/bytes/70000?x=1".into()),
+        ("status", 200.into()),
+        ("bytes", serde_json::Value::from(70_000)),
+        ("backend", "test".into()),
+        ("algorithm", "RoundRobin".into()),
+        ("generation", 1.into()),
+        ("attempts", 2.into()),
+        ("reason", "ok".into()),
+        ("requestId", "id-1".into()),
+    ] {
+        assert_eq!(line[key], value, "{key} of {line}");
+    }
+    assert!(line["durationMs"].as_f64().unwrap() > 0.0);
+    assert!(line["time"].as_str().unwrap().ends_with('Z'));
+}
+
+/// Accepting stops when files run out, and goes on when there are some again; nobody who is connected notices.
+#[tokio::test]
+async fn running_out_of_files_ends_neither_the_process_nor_its_connections() {
+    let server = server().await;
+    let config = Config::to(&[&server]).retry("attempts: 0");
+    let mut process = Process::start(&config, "ulimit -n 40;").await;
+    // One with a connection to the endpoint of its own, before files run out.
+    let mut first = Client::to(process.address).await;
+    assert_eq!(first.get("/").await.status, 200);
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(Client::to(process.address).await);
+    }
+    line_with(&mut process.said, "cannot accept connections").await;
+    assert_eq!(first.get("/").await.status, 200);
+    // The queue keeps those who wait; they are served when others go.
+    let last = clients.split_off(59).pop();
+    drop(clients);
+    let mut last = last.unwrap();
+    assert_eq!(last.get("/").await.status, 200);
+    assert_eq!(first.get("/").await.status, 200);
+    let mut ids = HashSet::new();
+    while ids.len() < 4 {
+        let line = process.line().await;
+        assert_eq!(line["status"], 200, "{line}");
+        ids.insert(line["requestId"].to_string());
+    }
+}
