@@ -35,6 +35,19 @@ pub struct Backend {
     refreshing: Mutex<()>,
 }
 
+/// What a request asks of a pick.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The present moment.
+    pub now: Nanos,
+    /// The hash of the request's key, for algorithms that hash; `None` when the request has no such key.
+    pub hash: Option<u64>,
+    /// The endpoint that the client was given before, as its cookie names it.
+    pub pinned: Option<u64>,
+    /// The ids of endpoints that failed for this request: taken only if there is no other.
+    pub tried: &'a [u64],
+}
+
 /// An endpoint of a backend.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -149,40 +162,40 @@ impl Backend {
         self.members.iter().find(|member| member.endpoint.url() == url)
     }
 
-    /// Picks an eligible endpoint and counts the request on it. Endpoints whose ids are in `tried` are taken only if
-    /// there is no other. `None` when no endpoint has a weight above 0.
+    /// Picks an eligible endpoint and counts the request on it. `None` when no endpoint has a weight above 0.
     pub fn pick(
         &self,
-        now: Nanos,
+        ask: &Ask<'_>,
         rng: &mut fastrand::Rng,
-        tried: &[u64],
         evidence: &mut impl Evidence,
     ) -> Option<InFlight> {
+        let Ask { now, tried, .. } = *ask;
         if now.0 >= self.next_change.load(Relaxed) {
             self.refresh(now);
         }
         let eligible = self.eligible.load();
         if tried.is_empty() {
-            return self.pick_from(&eligible.candidates, now, rng, evidence);
+            return self.pick_from(&eligible.candidates, ask, rng, evidence);
         }
         let untried = |candidate: &&Candidate| !tried.contains(&candidate.endpoint.id());
         let others: Vec<_> = eligible.candidates.list().iter().filter(untried).cloned().collect();
         if others.is_empty() {
-            return self.pick_from(&eligible.candidates, now, rng, evidence);
+            return self.pick_from(&eligible.candidates, ask, rng, evidence);
         }
         let others = Candidates::new(self.model.algorithm, others);
-        self.pick_from(&others, now, rng, evidence)
+        self.pick_from(&others, ask, rng, evidence)
     }
 
     fn pick_from(
         &self,
         candidates: &Candidates,
-        now: Nanos,
+        ask: &Ask<'_>,
         rng: &mut fastrand::Rng,
         evidence: &mut impl Evidence,
     ) -> Option<InFlight> {
         for _ in 0..MAX_REPICKS {
-            let picked = self.balancer.pick(candidates, &mut Pick { now, rng }, evidence)?;
+            let mut pick = Pick { now: ask.now, hash: ask.hash, rng };
+            let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
             let endpoint = &candidates.list()[picked.index].endpoint;
             match picked.expected {
                 None => return Some(endpoint.begin()),
@@ -193,7 +206,8 @@ impl Backend {
                 }
             }
         }
-        let picked = self.balancer.pick(candidates, &mut Pick { now, rng }, evidence)?;
+        let mut pick = Pick { now: ask.now, hash: ask.hash, rng };
+        let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
         Some(candidates.list()[picked.index].endpoint.begin())
     }
 

@@ -33,6 +33,8 @@ const DRAWS: usize = 8;
 pub struct Pick<'a> {
     /// The present moment.
     pub now: Nanos,
+    /// The hash of the request's key, for algorithms that hash; `None` when the request has no such key.
+    pub hash: Option<u64>,
     /// The source of all chance; seeded in tests.
     pub rng: &'a mut fastrand::Rng,
 }
@@ -104,7 +106,9 @@ impl Balancer {
                 let position = self.position.fetch_add(1, Relaxed);
                 round_robin::pick(candidates, position, evidence)
             }
-            Algorithm::Random => random::pick(candidates, pick, evidence),
+            Algorithm::Random | Algorithm::SourceIpHash | Algorithm::ConsistentHash => {
+                random::pick(candidates, pick, evidence)
+            }
             Algorithm::LeastConnections => least_connections::pick(candidates, pick, evidence),
             Algorithm::LeastResponseTime => least_response_time::pick(candidates, pick, evidence),
             Algorithm::PowerOfTwoChoices => power_of_two_choices::pick(candidates, pick, evidence),

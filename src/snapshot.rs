@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// Its backends, in the order of the configuration.
     pub backends: Vec<Arc<Backend>>,
     /// Its routes.
-    pub router: Router,
+    pub router: Arc<Router>,
     _counted: Counted,
 }
 
@@ -47,7 +47,7 @@ impl Snapshot {
         Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             config_hash,
-            router: Router::to_one_backend(&backends[0]),
+            router: Arc::new(Router::compile(&model, &backends)),
             backends,
             model,
             _counted: Counted::new(),
@@ -60,7 +60,7 @@ impl Snapshot {
             generation: self.generation,
             config_hash,
             model: Arc::clone(&self.model),
-            router: Router::to_one_backend(&self.backends[0]),
+            router: Arc::clone(&self.router),
             backends: self.backends.clone(),
             _counted: Counted::new(),
         }

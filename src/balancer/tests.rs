@@ -46,7 +46,7 @@ fn counts(
 ) -> Vec<u32> {
     let mut counts = vec![0; candidates.list().len()];
     for _ in 0..picks {
-        let mut pick = Pick { now: START, rng };
+        let mut pick = Pick { now: START, hash: None, rng };
         counts[balancer.pick(candidates, &mut pick, &mut ()).unwrap().index] += 1;
     }
     counts
@@ -80,6 +80,6 @@ fn pick_told(
     rng: &mut fastrand::Rng,
 ) -> (Option<Picked>, Told) {
     let mut told = Told::default();
-    let picked = balancer.pick(candidates, &mut Pick { now: START, rng }, &mut told);
+    let picked = balancer.pick(candidates, &mut Pick { now: START, hash: None, rng }, &mut told);
     (picked, told)
 }

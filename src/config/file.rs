@@ -4,8 +4,9 @@
 
 use super::decode::Field;
 use super::scalar::{
-    Address, Duration, HostHeader, Name, Number, OptionalAddress, ProbePath, Quantity, Share,
-    Statuses, Text, Url,
+    Address, AnyText, CookieName, CookiePath, Duration, HeaderFieldName, HeaderText, Host,
+    HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress, Pattern,
+    ProbePath, Quantity, RedirectHost, RedirectStatus, Share, Statuses, Text, Url,
 };
 use crate::model;
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub struct File {
     pub telemetry: Field<Telemetry>,
     /// Addresses to accept on.
     pub listeners: List<Listener>,
+    /// Which requests go where. Without routes, everything goes to the only backend.
+    pub routes: List<Route>,
     /// Named sets of endpoints.
     pub backends: List<Backend>,
 }
@@ -99,6 +102,8 @@ pub struct Listener {
     pub address: Field<Address>,
     /// What a client may ask of it.
     pub limits: Field<Limits>,
+    /// Addresses and networks of proxies before us, whose word on the client is believed.
+    pub trusted_proxies: List<Network>,
 }
 
 /// What a client may ask of a listener. A duration of `0s` is no limit.
@@ -127,6 +132,10 @@ pub struct Backend {
     pub name: Field<Name>,
     /// How it picks an endpoint for a request.
     pub algorithm: Field<Algorithm>,
+    /// Keeps a client with the endpoint that it was given first.
+    pub session_affinity: Field<SessionAffinity>,
+    /// Gives endpoints that are new, or healthy again, a growing share.
+    pub slow_start: Field<SlowStart>,
     /// Where requests go.
     pub endpoints: List<Endpoint>,
     /// The check that finds endpoints healthy or unhealthy. Without it all are healthy.
@@ -145,6 +154,76 @@ pub struct Backend {
 pub struct Algorithm {
     /// Which algorithm.
     pub name: Field<AlgorithmName>,
+    /// `ConsistentHash` only: what is hashed.
+    pub key: Field<HashKey>,
+    /// `ConsistentHash` only: how a hash becomes an endpoint.
+    pub table: Field<HashTable>,
+    /// `ConsistentHash` only: an endpoint with more than this multiple of the mean load is passed over.
+    pub bounded_load: Field<LoadBound>,
+}
+
+/// What of a request is hashed: one of its keys, or the name of a source.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct HashKey {
+    /// Something that every request has.
+    pub source: Field<HashSource>,
+    /// The value of this header field.
+    pub header: Field<HeaderFieldName>,
+    /// The value of this cookie.
+    pub cookie: Field<CookieName>,
+    /// The value of this parameter of the query.
+    pub query: Field<Text>,
+}
+
+/// What every request has and can be hashed.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename = "source")]
+pub enum HashSource {
+    /// The client's address.
+    ClientAddress,
+    /// The path, without the query.
+    Path,
+}
+
+/// How a hash becomes an endpoint.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename = "table")]
+pub enum HashTable {
+    /// The most even shares, few moves.
+    Maglev,
+    /// The fewest moves, less even shares.
+    Ring,
+}
+
+/// Keeps a client with the endpoint that it was given first.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct SessionAffinity {
+    /// By a cookie that names the endpoint without telling its address.
+    pub cookie: Field<AffinityCookie>,
+}
+
+/// A cookie that names an endpoint.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct AffinityCookie {
+    /// Its name.
+    pub name: Field<CookieName>,
+    /// How long the client keeps it; `0s` until its session ends.
+    pub ttl: Field<Duration>,
+    /// The path below which the client sends it.
+    pub path: Field<CookiePath>,
+}
+
+/// Gives endpoints that are new, or healthy again, a growing share.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct SlowStart {
+    /// How long it takes until the share is whole.
+    pub window: Field<Duration>,
+    /// The part of its weight that an endpoint begins with.
+    pub minimum_weight: Field<Share>,
 }
 
 /// The algorithms.
@@ -165,6 +244,10 @@ pub enum AlgorithmName {
     PowerOfTwoChoices,
     /// The better of two distinct draws by a latency average that remembers peaks.
     PeakEwma,
+    /// By a hash of the client's address.
+    SourceIpHash,
+    /// By a hash of something in the request.
+    ConsistentHash,
 }
 
 impl From<AlgorithmName> for model::Algorithm {
@@ -176,6 +259,8 @@ impl From<AlgorithmName> for model::Algorithm {
             AlgorithmName::LeastResponseTime => Self::LeastResponseTime,
             AlgorithmName::PowerOfTwoChoices => Self::PowerOfTwoChoices,
             AlgorithmName::PeakEwma => Self::PeakEwma,
+            AlgorithmName::SourceIpHash => Self::SourceIpHash,
+            AlgorithmName::ConsistentHash => Self::ConsistentHash,
         }
     }
 }
@@ -267,6 +352,8 @@ pub struct Retry {
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
     pub conditions: List<RetryCondition>,
+    /// Statuses of responses that are a reason to try again.
+    pub statuses: List<Statuses>,
     /// The most that retries may add to the backend's load.
     pub budget: Field<RetryBudget>,
 }
@@ -291,31 +378,230 @@ pub struct RetryBudget {
     pub min_per_second: Field<Number<0, 1_000_000>>,
 }
 
+/// Which requests go where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Route {
+    /// Its name, unique among the routes.
+    pub name: Field<Name>,
+    /// The names of the listeners whose requests it takes; all by default.
+    pub listeners: List<Name>,
+    /// The hosts whose requests it takes; all by default.
+    pub hosts: List<Host>,
+    /// What requests must be like: one of these has to fit. By default all fit.
+    pub matches: List<Match>,
+    /// What is done to requests and responses, or answered without a backend. Each kind at most once; their order means nothing.
+    pub filters: List<Filter>,
+    /// Instead of the timeouts of the backend.
+    pub timeouts: Field<RouteTimeouts>,
+    /// Instead of the retries of the backend.
+    pub retry: Field<RouteRetry>,
+    /// Size of a request's body, instead of the listener's limit; 0 is no limit.
+    pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
+    /// Where requests go, by weight.
+    pub backends: List<BackendRef>,
+}
+
+/// What a request must be like, all of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Match {
+    /// Its path.
+    pub path: Field<PathMatch>,
+    /// Its method.
+    pub method: Field<MethodName>,
+    /// Its header fields.
+    pub headers: List<HeaderMatch>,
+    /// The parameters of its query.
+    pub query: List<QueryMatch>,
+}
+
+/// What a path must be like: exactly one of the keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct PathMatch {
+    /// This path and no other.
+    pub exact: Field<MatchPath>,
+    /// This path and everything below it: `/shop` takes `/shop` and `/shop/cart`, but not `/shopping`.
+    pub prefix: Field<MatchPath>,
+    /// A regular expression that describes the whole path.
+    pub regex: Field<Pattern>,
+}
+
+/// What one header field must be like: exactly one of `exact`, `regex` and `present`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct HeaderMatch {
+    /// The field's name.
+    pub name: Field<HeaderFieldName>,
+    /// The whole value.
+    pub exact: Field<HeaderText>,
+    /// A regular expression that describes the whole value.
+    pub regex: Field<Pattern>,
+    /// `true`: the field is there, whatever it says; `false`: it is not.
+    pub present: Field<bool>,
+}
+
+/// What one parameter of the query must be like: exactly one of `exact`, `regex` and `present`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct QueryMatch {
+    /// The parameter's name.
+    pub name: Field<Text>,
+    /// The whole value.
+    pub exact: Field<AnyText>,
+    /// A regular expression that describes the whole value.
+    pub regex: Field<Pattern>,
+    /// `true`: the parameter is there, whatever it says; `false`: it is not.
+    pub present: Field<bool>,
+}
+
+/// One filter: exactly one of the keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Filter {
+    /// Changes of the request's header fields.
+    pub request_headers: Field<HeaderChanges>,
+    /// Changes of the response's header fields.
+    pub response_headers: Field<HeaderChanges>,
+    /// Another host or path for the endpoint.
+    pub rewrite: Field<Rewrite>,
+    /// The client is sent elsewhere.
+    pub redirect: Field<Redirect>,
+    /// A response that is always the same.
+    pub respond: Field<Respond>,
+}
+
+/// Changes of header fields: first `remove`, then `set`, then `add`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct HeaderChanges {
+    /// Fields that get this value and no other.
+    pub set: List<HeaderField>,
+    /// Fields that get this value besides those they have.
+    pub add: List<HeaderField>,
+    /// Fields that go.
+    pub remove: List<HeaderFieldName>,
+}
+
+/// A header field.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct HeaderField {
+    /// Its name.
+    pub name: Field<HeaderFieldName>,
+    /// Its value.
+    pub value: Field<HeaderText>,
+}
+
+/// Another host or path for the endpoint.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rewrite {
+    /// The `Host` that endpoints see.
+    pub host: Field<HostHeader>,
+    /// The path that endpoints see.
+    pub path: Field<PathRewrite>,
+}
+
+/// Another path: exactly one of the keys. The query stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct PathRewrite {
+    /// The whole path becomes this.
+    pub full: Field<MatchPath>,
+    /// The prefix that matched becomes this.
+    pub prefix: Field<MatchPath>,
+}
+
+/// The client is sent elsewhere. What is left out stays as it was in the request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Field<Scheme>,
+    /// The host, without a port.
+    pub host: Field<RedirectHost>,
+    /// The port. With another scheme and no port, the scheme's own is meant.
+    pub port: Field<Number<1, 65_535>>,
+    /// The path.
+    pub path: Field<PathRewrite>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: Field<RedirectStatus>,
+}
+
+/// A URL's scheme.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename = "scheme")]
+pub enum Scheme {
+    /// Port 80.
+    #[serde(alias = "http")]
+    Http,
+    /// Port 443.
+    #[serde(alias = "https")]
+    Https,
+}
+
+/// A response that is always the same.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Respond {
+    /// Its status.
+    pub status: Field<Number<200, 599>>,
+    /// Its body; empty by default.
+    pub body: Field<AnyText>,
+    /// The `Content-Type` of a body that is not empty.
+    pub content_type: Field<HeaderText>,
+}
+
+/// Instead of the timeouts of the backend. `0s` is no limit.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct RouteTimeouts {
+    /// From the end of the request's head to the response's head, all attempts together.
+    pub request: Field<Duration>,
+    /// The same for each attempt.
+    pub attempt: Field<Duration>,
+}
+
+/// Instead of the retries of the backend, whose budget stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct RouteRetry {
+    /// Tries after the first; 0 turns retries off.
+    pub attempts: Field<Number<0, 10>>,
+    /// What is a reason to try again.
+    pub conditions: List<RetryCondition>,
+    /// Statuses of responses that are a reason to try again.
+    pub statuses: List<Statuses>,
+}
+
+/// A backend that a route sends requests to: its name, or a map with the name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct BackendRef {
+    /// The backend's name.
+    pub name: Field<Name>,
+    /// Its share relative to the others'; 0 gets no requests.
+    pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
+}
+
 /// Structs that may be written as the value of one of their keys: struct, key, what the value is.
-pub(super) const SHORTHANDS: &[(&str, &str, &str)] =
-    &[("Algorithm", "name", "the name of an algorithm"), ("Endpoint", "url", "a URL")];
+pub(super) const SHORTHANDS: &[(&str, &str, &str)] = &[
+    ("Algorithm", "name", "the name of an algorithm"),
+    ("BackendRef", "name", "the name of a backend"),
+    ("Endpoint", "url", "a URL"),
+    ("HashKey", "source", "`ClientAddress` or `Path`"),
+];
 
 /// Keys and enum values whose place is taken by a feature that does not exist yet, by struct or enum.
 pub(super) const LATER: &[(&str, &[&str])] = &[
-    ("File", &["routes"]),
     ("Telemetry", &["metrics", "traces"]),
     ("Listener", &["protocol", "proxyProtocol", "tls"]),
     ("Limits", &["maxConcurrentStreams", "maxConnections"]),
     (
         "Backend",
-        &[
-            "circuitBreaker",
-            "connections",
-            "dns",
-            "outlierDetection",
-            "protocol",
-            "service",
-            "sessionAffinity",
-            "slowStart",
-            "tls",
-        ],
+        &["circuitBreaker", "connections", "dns", "outlierDetection", "protocol", "service", "tls"],
     ),
-    ("Algorithm", &["boundedLoad", "key"]),
-    ("algorithm", &["ConsistentHash", "SourceIpHash"]),
-    ("Retry", &["statuses"]),
+    ("Filter", &["mirror"]),
 ];

@@ -4,10 +4,15 @@
 
 mod address;
 mod duration;
+mod http;
 mod quantity;
 
 pub use address::{Address, OptionalAddress};
 pub use duration::Duration;
+pub use http::{
+    AnyText, CookieName, CookiePath, HeaderFieldName, HeaderText, Host, LoadBound, MatchPath,
+    MethodName, Network, Pattern, RedirectHost, RedirectStatus,
+};
 pub use quantity::Quantity;
 
 use super::problem::Fault;
@@ -99,6 +104,19 @@ deserialize_as_word!(Statuses);
 deserialize_as_word!(Address);
 deserialize_as_word!(OptionalAddress);
 deserialize_as_word!(Url);
+deserialize_as_word!(AnyText);
+deserialize_as_word!(CookieName);
+deserialize_as_word!(CookiePath);
+deserialize_as_word!(HeaderFieldName);
+deserialize_as_word!(HeaderText);
+deserialize_as_word!(Host);
+deserialize_as_word!(LoadBound);
+deserialize_as_word!(MatchPath);
+deserialize_as_word!(MethodName);
+deserialize_as_word!(Network);
+deserialize_as_word!(Pattern);
+deserialize_as_word!(RedirectHost);
+deserialize_as_word!(RedirectStatus);
 
 fn range<const MIN: u64, const MAX: u64>(show: impl Fn(u64) -> String) -> String {
     match MAX {

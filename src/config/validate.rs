@@ -39,6 +39,8 @@ impl Validator<'_> {
             Some(address)
         });
         let admin = self.admin(&file.admin, at, &mut addresses);
+        let backends = self.backends(&file.backends, at);
+        let only = backends.first().map_or_else(|| Arc::from(""), |one| Arc::clone(&one.name));
         Model {
             admin,
             probes,
@@ -46,7 +48,8 @@ impl Validator<'_> {
             shutdown: shutdown(&file.shutdown),
             access_log: access_log(&file.telemetry),
             listeners,
-            backends: self.backends(&file.backends, at),
+            routes: vec![model::Route::to_one_backend(only)],
+            backends,
         }
     }
 
@@ -82,7 +85,12 @@ impl Validator<'_> {
                 self.unique_address(addresses, address.0, &at.key("address"));
             }
             let limits = limits(&typed.limits);
-            Some(model::Listener { name: Arc::from(&*name?.0), address: address?.0, limits })
+            Some(model::Listener {
+                name: Arc::from(&*name?.0),
+                address: address?.0,
+                limits,
+                trusted_proxies: Vec::new(),
+            })
         };
         self.items(typed, at, "listeners").into_iter().filter_map(listener).collect()
     }
@@ -111,6 +119,9 @@ impl Validator<'_> {
             let backend = model::Backend {
                 name: Arc::from(name.map_or("", |name| &*name.0)),
                 algorithm: algorithm.map_or(model::Algorithm::RoundRobin, Into::into),
+                hashing: None,
+                session_affinity: None,
+                slow_start: None,
                 endpoints: self.endpoints(typed, &at),
                 health_probe: self.health_probe(&typed.health_probe, &at),
                 latency_probe: self.latency_probe(&typed.latency_probe, &at),

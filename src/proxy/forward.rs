@@ -5,10 +5,10 @@ use super::headers::{self, Outbound};
 use super::record::Record;
 use super::request_body::{REPLAY_LIMIT, RequestBody};
 use super::service::Context;
-use crate::backend::Backend;
 use crate::backend::connection::Connection;
 use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
+use crate::backend::{Ask, Backend};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
 use bytes::Bytes;
@@ -96,7 +96,10 @@ pub async fn forward(
     let Some(route) = &record.route else {
         return Err(ProxyError::NoEndpoint("(none)".to_owned()));
     };
-    let backend = Arc::clone(&route.backend);
+    let Some(target) = route.targets.first() else {
+        return Err(ProxyError::NoEndpoint("(none)".to_owned()));
+    };
+    let backend = Arc::clone(&target.backend);
     let limit = context.client.listener.limits.get().max_body_bytes;
     let framing = framing(&body);
     if let (Framing::Length(length), Some(limit)) = (framing, limit)
@@ -160,7 +163,8 @@ impl Journey<'_> {
         let now = if self.tried.is_empty() { self.record.started } else { Instant::now() };
         let pick = {
             let mut rng = self.context.worker.rng.borrow_mut();
-            self.backend.pick(Nanos::at(now), &mut rng, &self.tried, &mut ())
+            let ask = Ask { now: Nanos::at(now), hash: None, pinned: None, tried: &self.tried };
+            self.backend.pick(&ask, &mut rng, &mut ())
         };
         let pick = pick.ok_or_else(|| ProxyError::NoEndpoint(self.backend.name().to_string()))?;
         let endpoint = Arc::clone(pick.endpoint());
@@ -420,8 +424,8 @@ impl Journey<'_> {
         }
         let retry = &self.backend.model().retry;
         let wanted = match failure.cause {
-            Cause::Connect => retry.on_connect_failure,
-            Cause::Stale | Cause::Reset => retry.on_reset,
+            Cause::Connect => retry.conditions.connect_failure,
+            Cause::Stale | Cause::Reset => retry.conditions.reset,
             Cause::Fatal => false,
         };
         if !wanted || self.retries >= retry.attempts {

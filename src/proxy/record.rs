@@ -2,6 +2,7 @@
 
 use super::client::ClientState;
 use super::worker::Worker;
+use crate::backend::Backend;
 use crate::endpoint::InFlight;
 use crate::router::Route;
 use crate::telemetry::observe::Completed;
@@ -151,11 +152,11 @@ impl Record {
 
     fn count(&self, duration: std::time::Duration) {
         let worker = self.worker.id;
-        let Some(route) = &self.route else {
+        let Some(backend) = self.backend() else {
             self.worker.shared.refused.record(worker, self.status);
             return;
         };
-        let counters = route.backend.counters();
+        let counters = backend.counters();
         counters.duration.record(worker, duration);
         match &self.in_flight {
             Some(pick) if self.answered => pick.endpoint().requests().record(worker, self.status),
@@ -166,7 +167,11 @@ impl Record {
     }
 
     fn algorithm(&self) -> Option<&'static str> {
-        self.route.as_ref().map(|route| route.backend.model().algorithm.name())
+        self.backend().map(|backend| backend.model().algorithm.name())
+    }
+
+    fn backend(&self) -> Option<&Arc<Backend>> {
+        self.route.as_ref()?.targets.first().map(|target| &target.backend)
     }
 
     fn write_line(&self, duration: std::time::Duration, out: &mut Vec<u8>) {
@@ -182,7 +187,7 @@ impl Record {
             status: self.status.unwrap_or(CLIENT_CLOSED),
             duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
             bytes: self.bytes,
-            backend: self.route.as_ref().map(|route| &**route.backend.name()),
+            backend: self.backend().map(|backend| &**backend.name()),
             algorithm: self.algorithm(),
             generation: self.generation,
             attempts: self.attempts,

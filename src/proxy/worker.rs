@@ -270,7 +270,7 @@ impl Worker {
     pub fn route(&self) -> (Arc<Route>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
-        (Arc::clone(snapshot.router.route()), snapshot.generation)
+        (Arc::clone(&snapshot.router.routes()[0]), snapshot.generation)
     }
 
     /// When conversations with a removed endpoint must end; `None` if it is still there.

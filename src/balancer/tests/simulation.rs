@@ -172,7 +172,7 @@ impl Simulation {
 
     fn request(&mut self, client: usize) {
         self.refresh();
-        let mut pick = Pick { now: self.now, rng: &mut self.rng };
+        let mut pick = Pick { now: self.now, hash: None, rng: &mut self.rng };
         let picked = self.balancer.pick(&self.candidates, &mut pick, &mut ()).unwrap();
         let index = self.eligible[picked.index];
         let endpoint = &self.list[index].endpoint;

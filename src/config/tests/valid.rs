@@ -35,7 +35,7 @@ fn what_is_not_typed_has_its_default() {
     assert_eq!(backend.timeouts.request, Some(defaults::REQUEST_TIMEOUT));
     assert_eq!(backend.timeouts.attempt, None);
     assert_eq!(backend.retry.attempts, 2);
-    assert!(backend.retry.on_connect_failure && backend.retry.on_reset);
+    assert_eq!(backend.retry.conditions, crate::model::RetryConditions::ALL);
 }
 
 #[test]
@@ -119,7 +119,7 @@ backends:
     assert_eq!(backend.timeouts.stream_idle, Some(seconds(3)));
     assert_eq!(backend.timeouts.upgraded_idle, None);
     assert_eq!(backend.retry.attempts, 1);
-    assert!(!backend.retry.on_connect_failure && backend.retry.on_reset);
+    assert!(!backend.retry.conditions.connect_failure && backend.retry.conditions.reset);
     assert_eq!(backend.retry.budget.ratio, Ratio::new(0.5));
     assert_eq!(backend.retry.budget.min_per_second, 9);
 }

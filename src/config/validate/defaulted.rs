@@ -53,8 +53,11 @@ pub(super) fn retry(typed: &Field<file::Retry>) -> model::Retry {
     let budget = typed.budget.get().cloned().unwrap_or_default();
     model::Retry {
         attempts: number(&typed.attempts, u64::from(defaults::RETRY_ATTEMPTS)) as u32,
-        on_connect_failure: on(file::RetryCondition::ConnectFailure),
-        on_reset: on(file::RetryCondition::Reset),
+        conditions: model::RetryConditions {
+            connect_failure: on(file::RetryCondition::ConnectFailure),
+            reset: on(file::RetryCondition::Reset),
+        },
+        statuses: Vec::new(),
         budget: model::RetryBudget {
             ratio: share(&budget.ratio, defaults::retry_ratio()),
             min_per_second: number(
