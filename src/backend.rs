@@ -5,7 +5,7 @@ pub mod connection;
 pub mod http1;
 pub mod pool;
 
-use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick};
+use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick, Picked};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, InFlight};
 use crate::model;
@@ -163,26 +163,28 @@ impl Backend {
         }
         let eligible = self.eligible.load();
         if tried.is_empty() {
-            return self.pick_from(&eligible.candidates, now, rng, evidence);
+            return self.begin(&eligible.candidates, Balancer::pick, now, rng, evidence);
         }
         let untried = |candidate: &&Candidate| !tried.contains(&candidate.endpoint.id());
         let others: Vec<_> = eligible.candidates.list().iter().filter(untried).cloned().collect();
         if others.is_empty() {
-            return self.pick_from(&eligible.candidates, now, rng, evidence);
+            return self.begin(&eligible.candidates, Balancer::pick_again, now, rng, evidence);
         }
         let others = Candidates::new(self.model.algorithm, others);
-        self.pick_from(&others, now, rng, evidence)
+        self.begin(&others, Balancer::pick_again, now, rng, evidence)
     }
 
-    fn pick_from(
+    /// Counts the request on the endpoint that `pick` chooses.
+    fn begin<E: Evidence>(
         &self,
         candidates: &Candidates,
+        pick: impl Fn(&Balancer, &Candidates, &mut Pick<'_>, &mut E) -> Option<Picked>,
         now: Nanos,
         rng: &mut fastrand::Rng,
-        evidence: &mut impl Evidence,
+        evidence: &mut E,
     ) -> Option<InFlight> {
         for _ in 0..MAX_REPICKS {
-            let picked = self.balancer.pick(candidates, &mut Pick { now, rng }, evidence)?;
+            let picked = pick(&self.balancer, candidates, &mut Pick { now, rng }, evidence)?;
             let endpoint = &candidates.list()[picked.index].endpoint;
             match picked.expected {
                 None => return Some(endpoint.begin()),
@@ -193,7 +195,7 @@ impl Backend {
                 }
             }
         }
-        let picked = self.balancer.pick(candidates, &mut Pick { now, rng }, evidence)?;
+        let picked = pick(&self.balancer, candidates, &mut Pick { now, rng }, evidence)?;
         Some(candidates.list()[picked.index].endpoint.begin())
     }
 
