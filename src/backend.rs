@@ -5,7 +5,7 @@ pub mod connection;
 pub mod http1;
 pub mod pool;
 
-use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick};
+use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick, Picked};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, InFlight};
 use crate::model;
@@ -175,27 +175,29 @@ impl Backend {
         }
         let eligible = self.eligible.load();
         if tried.is_empty() {
-            return self.pick_from(&eligible.candidates, ask, rng, evidence);
+            return self.begin(&eligible.candidates, Balancer::pick, ask, rng, evidence);
         }
         let untried = |candidate: &&Candidate| !tried.contains(&candidate.endpoint.id());
         let others: Vec<_> = eligible.candidates.list().iter().filter(untried).cloned().collect();
         if others.is_empty() {
-            return self.pick_from(&eligible.candidates, ask, rng, evidence);
+            return self.begin(&eligible.candidates, Balancer::pick_again, ask, rng, evidence);
         }
         let others = Candidates::new(self.model.algorithm, others);
-        self.pick_from(&others, ask, rng, evidence)
+        self.begin(&others, Balancer::pick_again, ask, rng, evidence)
     }
 
-    fn pick_from(
+    /// Counts the request on the endpoint that `pick` chooses.
+    fn begin<E: Evidence>(
         &self,
         candidates: &Candidates,
+        pick: impl Fn(&Balancer, &Candidates, &mut Pick<'_>, &mut E) -> Option<Picked>,
         ask: &Ask<'_>,
         rng: &mut fastrand::Rng,
-        evidence: &mut impl Evidence,
+        evidence: &mut E,
     ) -> Option<InFlight> {
         for _ in 0..MAX_REPICKS {
-            let mut pick = Pick { now: ask.now, hash: ask.hash, rng };
-            let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
+            let mut chance = Pick { now: ask.now, hash: ask.hash, rng };
+            let picked = pick(&self.balancer, candidates, &mut chance, evidence)?;
             let endpoint = &candidates.list()[picked.index].endpoint;
             match picked.expected {
                 None => return Some(endpoint.begin()),
@@ -206,8 +208,8 @@ impl Backend {
                 }
             }
         }
-        let mut pick = Pick { now: ask.now, hash: ask.hash, rng };
-        let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
+        let mut chance = Pick { now: ask.now, hash: ask.hash, rng };
+        let picked = pick(&self.balancer, candidates, &mut chance, evidence)?;
         Some(candidates.list()[picked.index].endpoint.begin())
     }
 

@@ -91,6 +91,29 @@ impl Balancer {
         self.algorithm
     }
 
+    /// Picks one of `candidates`, of which a request that failed elsewhere has not tried any; `None` only when there are none.
+    ///
+    /// The same as [`Balancer::pick`], except that a turn of a round is nobody's to take for a second time: who is next stays
+    /// next, and the retry goes to anyone by chance and weight.
+    pub fn pick_again(
+        &self,
+        candidates: &Candidates,
+        pick: &mut Pick<'_>,
+        evidence: &mut impl Evidence,
+    ) -> Option<Picked> {
+        match self.algorithm {
+            Algorithm::RoundRobin if candidates.list().is_empty() => None,
+            Algorithm::RoundRobin => Some(random::pick(candidates, pick, evidence)),
+            Algorithm::Random
+            | Algorithm::LeastConnections
+            | Algorithm::LeastResponseTime
+            | Algorithm::PowerOfTwoChoices
+            | Algorithm::PeakEwma
+            | Algorithm::SourceIpHash
+            | Algorithm::ConsistentHash => self.pick(candidates, pick, evidence),
+        }
+    }
+
     /// Picks one of `candidates`; `None` only when there are none.
     pub fn pick(
         &self,
