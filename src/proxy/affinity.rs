@@ -16,5 +16,4 @@ pub fn pinned(backend: &Backend, headers: &HeaderMap) -> Option<u64> {
 pub fn is_kept(backend: &Backend, headers: &HeaderMap) -> bool {
     false
 }
-pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &super::record::Record) {
-}
+pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &super::record::Record) {}

@@ -22,12 +22,11 @@ pub fn behind_trusted(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> O
     if !is_trusted(&peer) {
         return None;
     }
-    let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) =
-        if headers.contains_key(X_FORWARDED_FOR) {
-            (X_FORWARDED_FOR, address)
-        } else {
-            (header::FORWARDED, forwarded_for)
-        };
+    let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = if headers.contains_key(X_FORWARDED_FOR) {
+        (X_FORWARDED_FOR, address)
+    } else {
+        (header::FORWARDED, forwarded_for)
+    };
     let values = headers.get_all(name);
     let entries = values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|b| *b == b','));
     let mut client = peer;

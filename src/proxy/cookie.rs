@@ -9,7 +9,11 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let values = headers.get_all(header::COOKIE).into_iter();
     let mut cookies = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     cookies.find_map(|cookie| {
-        cookie.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::trim_ascii_end)
+        cookie
+            .trim_ascii_start()
+            .strip_prefix(name.as_bytes())?
+            .strip_prefix(b"=")
+            .map(<[u8]>::trim_ascii_end)
     })
 }
 
@@ -23,9 +27,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("ab=0; a=1;b=2 ;a=3"));
         headers.append(header::COOKIE, HeaderValue::from_static("c=x=y; d="));
-        for (name, value) in
-            [("a", Some("1")), ("b", Some("2")), ("c", Some("x=y")), ("d", Some("")), ("A", None), ("e", None)]
-        {
+        for (name, value) in [
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("c", Some("x=y")),
+            ("d", Some("")),
+            ("A", None),
+            ("e", None),
+        ] {
             assert_eq!(cookie(&headers, name), value.map(str::as_bytes), "{name}");
         }
     }

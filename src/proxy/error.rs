@@ -36,11 +36,8 @@ pub enum ProxyError {
     /// The endpoint speaks HTTP/1.0, so the body's length must be known beforehand.
     #[error("the endpoint speaks HTTP/1.0 and needs a Content-Length")]
     LengthRequired,
-    /// The route has no backend that could be asked.
-    #[error("route {0} has no backend with a weight above 0")]
-    NoBackend(String),
-    /// The backend has no endpoint that could be asked.
-    #[error("backend {0} has no endpoint with a weight above 0")]
+    /// The backend has no endpoint that could be asked, or the route no backend.
+    #[error("{0} has no endpoint with a weight above 0")]
     NoEndpoint(String),
     /// No connection to an endpoint could be made.
     #[error("{0}")]
@@ -94,9 +91,6 @@ impl ProxyError {
             Self::BodyBroken(_) => verdict(S::BAD_REQUEST, "body_broken", "http_request_error"),
             Self::LengthRequired => {
                 verdict(S::LENGTH_REQUIRED, "length_required", "http_request_error")
-            }
-            Self::NoBackend(_) => {
-                verdict(S::SERVICE_UNAVAILABLE, "no_backend", "destination_unavailable")
             }
             Self::NoEndpoint(_) => {
                 verdict(S::SERVICE_UNAVAILABLE, "no_endpoint", "destination_unavailable")

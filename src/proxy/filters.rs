@@ -29,7 +29,9 @@ pub fn rewrite_path(rewrite: &PathRewrite, path: &str, prefix: Option<usize>) ->
         (PathRewrite::Prefix(_), None) => path.to_owned(),
         (PathRewrite::Prefix(replacement), Some(length)) => {
             // The slash belongs to what follows: of `/` nothing is replaced, and `/` puts nothing before.
-            let rest = path[..length].strip_suffix('/').map_or(&path[length..], |before| &path[before.len()..]);
+            let rest = path[..length]
+                .strip_suffix('/')
+                .map_or(&path[length..], |before| &path[before.len()..]);
             let path = format!("{}{rest}", replacement.trim_end_matches('/'));
             if path.is_empty() { "/".to_owned() } else { path }
         }
@@ -57,7 +59,11 @@ mod tests {
         ] {
             let rewrite = PathRewrite::Prefix(replacement.into());
             let length = Some(prefix.len());
-            assert_eq!(rewrite_path(&rewrite, path, length), expected, "{prefix} {replacement} {path}");
+            assert_eq!(
+                rewrite_path(&rewrite, path, length),
+                expected,
+                "{prefix} {replacement} {path}"
+            );
         }
         assert_eq!(rewrite_path(&PathRewrite::Prefix("/x".into()), "/a", None), "/a");
         assert_eq!(rewrite_path(&PathRewrite::Full("/x".into()), "/a/b", Some(2)), "/x");
@@ -65,18 +71,25 @@ mod tests {
 
     #[test]
     fn fields_are_removed_then_set_then_added() {
-        let field = |name: &'static str, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let field = |name: &'static str, value| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
         let changes = HeaderChanges {
             remove: vec![HeaderName::from_static("a"), HeaderName::from_static("b")],
             set: vec![field("b", "2"), field("c", "3")],
             add: vec![field("a", "4"), field("c", "5"), field("d", "6")],
         };
         let mut headers = HeaderMap::new();
-        for (name, value) in [field("a", "0"), field("b", "0"), field("c", "0"), field("c", "0"), field("e", "0")] {
+        for (name, value) in
+            [field("a", "0"), field("b", "0"), field("c", "0"), field("c", "0"), field("e", "0")]
+        {
             headers.append(name, value);
         }
         change(&mut headers, &changes);
-        let mut left: Vec<_> = headers.iter().map(|(name, value)| format!("{name}{}", value.to_str().unwrap())).collect();
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}{}", value.to_str().unwrap()))
+            .collect();
         left.sort();
         assert_eq!(left, ["a4", "b2", "c3", "c5", "d6", "e0"]);
     }

@@ -131,7 +131,8 @@ pub async fn forward(
 ) -> Result<Answer, ProxyError> {
     let Inbound { parts, route, .. } = inbound;
     let index = choose_target(context, &inbound);
-    let index = index.ok_or_else(|| ProxyError::NoBackend(route.model.name.to_string()))?;
+    let index =
+        index.ok_or_else(|| ProxyError::NoEndpoint(format!("route {}", route.model.name)))?;
     let target = &route.targets[index];
     record.target = Some(index);
     let listeners = || context.client.listener.limits.get().max_body_bytes;
@@ -183,7 +184,8 @@ fn choose_target(context: &Context, inbound: &Inbound<'_>) -> Option<usize> {
         return (only.weight > 0).then_some(0);
     }
     let headers = &inbound.parts.headers;
-    let is_kept = |target: &Target| target.weight > 0 && affinity::is_kept(&target.backend, headers);
+    let is_kept =
+        |target: &Target| target.weight > 0 && affinity::is_kept(&target.backend, headers);
     targets.iter().position(is_kept).or_else(|| {
         let chosen = inbound.route.pick_target(&mut context.worker.rng.borrow_mut())?;
         targets.iter().position(|target| std::ptr::eq(target, chosen))
@@ -245,7 +247,8 @@ impl Journey<'_> {
             let ask = Ask { now: Nanos::at(now), hash, pinned, tried: &self.tried };
             self.backend().pick(&ask, &mut rng, &mut ())
         };
-        let pick = pick.ok_or_else(|| ProxyError::NoEndpoint(self.backend().name().to_string()))?;
+        let pick = pick
+            .ok_or_else(|| ProxyError::NoEndpoint(format!("backend {}", self.backend().name())))?;
         let endpoint = Arc::clone(pick.endpoint());
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {
@@ -257,11 +260,7 @@ impl Journey<'_> {
     }
 
     /// One attempt on `endpoint`.
-    async fn attempt(
-        &mut self,
-        endpoint: &Arc<Endpoint>,
-        mut body: RequestBody,
-    ) -> Attempt {
+    async fn attempt(&mut self, endpoint: &Arc<Endpoint>, mut body: RequestBody) -> Attempt {
         self.record.attempts += 1;
         let framing = match self.framing_for(endpoint, &mut body).await {
             Ok(framing) => framing,
@@ -542,7 +541,6 @@ impl Journey<'_> {
             | ProxyError::BodyTimeout(_)
             | ProxyError::BodyBroken(_)
             | ProxyError::LengthRequired
-            | ProxyError::NoBackend(_)
             | ProxyError::NoEndpoint(_) => false,
         };
         if is_endpoints {
@@ -609,7 +607,6 @@ fn cause(error: &ProxyError, is_reused: bool) -> Cause {
         | ProxyError::BodyTimeout(_)
         | ProxyError::BodyBroken(_)
         | ProxyError::LengthRequired
-        | ProxyError::NoBackend(_)
         | ProxyError::NoEndpoint(_)
         | ProxyError::RequestTimeout(_)
         | ProxyError::UploadStalled(_) => Cause::Fatal,

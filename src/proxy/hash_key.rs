@@ -35,7 +35,9 @@ pub fn hash(key: &HashKey, request: &Hashed<'_>) -> Option<u64> {
 
 /// Stands in for the balancer's own hash until it has one.
 fn hash_key(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

@@ -77,7 +77,9 @@ fn host_and_port(host: &str) -> Option<(&str, Option<u16>)> {
     let port = match host[end..].strip_prefix(':') {
         None => host[end..].is_empty().then_some(None)?,
         Some("") => None,
-        Some(port) => Some(port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??),
+        Some(port) => {
+            Some(port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??)
+        }
     };
     Some((&host[..end], port))
 }
@@ -98,7 +100,8 @@ mod tests {
     use super::*;
     use crate::model::PathRewrite;
 
-    const SAME: Redirect = Redirect { scheme: None, host: None, port: None, path: None, status: 302 };
+    const SAME: Redirect =
+        Redirect { scheme: None, host: None, port: None, path: None, status: 302 };
 
     fn to(redirect: &Redirect, scheme: Scheme, host: &str, target: &str) -> Result<String, String> {
         let (path, query) = match target.split_once('?') {
@@ -128,11 +131,21 @@ mod tests {
             (&other, http, "", "/shop", "http://b.example/shop"),
             (&at_port, http, "[::1]:80", "/shop", "https://[::1]:8443/shop"),
             (&plain, http, "a.example:8080", "/shop", "http://a.example/shop"),
-            (&SAME, http, "a.example", "/shop/é{}|<\"", "http://a.example/shop/%C3%A9%7B%7D%7C%3C%22"),
+            (
+                &SAME,
+                http,
+                "a.example",
+                "/shop/é{}|<\"",
+                "http://a.example/shop/%C3%A9%7B%7D%7C%3C%22",
+            ),
             (&SAME, http, "a.example", "//evil.example", "http://a.example//evil.example"),
             (&SAME, http, "a.example", "*", "http://a.example/"),
         ] {
-            assert_eq!(to(redirect, scheme, host, target), Ok(expected.into()), "{redirect:?} {host}");
+            assert_eq!(
+                to(redirect, scheme, host, target),
+                Ok(expected.into()),
+                "{redirect:?} {host}"
+            );
         }
     }
 
@@ -151,7 +164,9 @@ mod tests {
     /// S4
     #[test]
     fn a_host_that_is_none_is_not_repeated() {
-        for host in ["", "a:b", "a:1:2", "a:99999", "[::1", "[x]", "[::1]x", "::1", "a%b", ":80", "a:+1"] {
+        for host in
+            ["", "a:b", "a:1:2", "a:99999", "[::1", "[x]", "[::1]x", "::1", "a%b", ":80", "a:+1"]
+        {
             assert!(to(&SAME, Scheme::Http, host, "/").is_err(), "{host}");
         }
     }

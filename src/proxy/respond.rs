@@ -102,7 +102,7 @@ fn public_message(error: &ProxyError) -> String {
     match error {
         ProxyError::Connect(_) => "no endpoint could be reached".to_owned(),
         ProxyError::Exchange(_) => "the endpoint did not give a valid response".to_owned(),
-        ProxyError::NoBackend(_) | ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
+        ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
         ProxyError::BadRequest(_)
         | ProxyError::BadPath(_)
         | ProxyError::NoRoute

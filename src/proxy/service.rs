@@ -19,7 +19,8 @@ use super::worker::Worker;
 use crate::model::Scheme;
 use crate::router::Asked;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    request::Parts,
 };
 use http_body::Body;
 use hyper::body::Incoming;

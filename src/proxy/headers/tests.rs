@@ -68,13 +68,15 @@ fn claims_of_clients_about_themselves_are_replaced() {
     assert_eq!(encode(request, Framing::Empty, ""), expected);
 }
 
-fn names(fields: &[&'static str]) -> Vec<HeaderName> {
-    fields.iter().map(|name| HeaderName::from_static(name)).collect()
+fn names(names: &[&'static str]) -> Vec<HeaderName> {
+    names.iter().map(|name| HeaderName::from_static(name)).collect()
 }
 
 fn fields(fields: &[(&'static str, &'static str)]) -> Vec<(HeaderName, HeaderValue)> {
-    let field = |(name, value): &(_, _)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-    fields.iter().map(field).collect()
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
 }
 
 #[test]

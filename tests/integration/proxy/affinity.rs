@@ -1,0 +1,1 @@
+//! Clients that come back to the endpoint that they were given first.
