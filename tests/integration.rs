@@ -10,3 +10,5 @@ mod command_line;
 mod demo;
 #[path = "integration/proxy.rs"]
 mod proxy;
+#[path = "integration/regressions.rs"]
+mod regressions;

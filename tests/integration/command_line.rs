@@ -74,6 +74,7 @@ fn a_named_configuration_that_is_missing_or_invalid_ends_with_3() {
     assert!(said.contains(&place), "no line begins with the place:\n{said}");
 }
 
+/// R6: what is wrong with a file is known before it is live.
 #[test]
 fn check_tells_every_mistake_of_every_file_and_ends_with_3() {
     let folder = tempfile::tempdir().unwrap();
