@@ -139,6 +139,22 @@ mod valid;
 mod values;
 mod warnings;
 
+#[test]
+fn every_snapshot_belongs_to_a_test() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests");
+    let files = |folder: &std::path::Path, end: &str| {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == end));
+        paths.collect::<Vec<_>>()
+    };
+    let tests = files(&folder, "rs").into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let tests: String = tests.collect();
+    for snapshot in files(&folder.join("snapshots"), "snap") {
+        let class = snapshot.file_stem().unwrap().to_str().unwrap();
+        assert!(tests.contains(&format!("\"{class}\"")), "no test has the snapshot {class}");
+    }
+}
+
 /// The environment of the tests.
 fn variables(name: &str) -> Option<String> {
     match name {

@@ -96,6 +96,8 @@ fn what_has_no_effect_is_told() {
                 "  - { name: r, backends: [shop, blog] }\n  - name: answer\n    hosts: [a.com]\n    timeouts: { request: 5s }\n    retry: { attempts: 0 }\n    filters: [{ respond: {} }, { requestHeaders: { remove: [a] } }]",
             ),
             &matching("path: { regex: shop/.* }"),
+            &matching("path: { prefix: '/shop/*' }"),
+            &matching("path: { exact: '/**' }"),
         ],
     );
 }
