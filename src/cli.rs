@@ -10,7 +10,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Failure, Reason};
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The configuration that is taken when none is named.
@@ -73,11 +72,8 @@ enum Command {
     /// Everything listens on loopback only.
     Demo(demo::Arguments),
     /// Say whether configuration files are valid, and all that is wrong with them
-    Check {
-        /// The files; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_help = check::HELP)]
+    Check(check::Arguments),
 }
 
 /// The program, from its command line to its exit code.
@@ -104,7 +100,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
-            Command::Check { files } => check::run(&files),
+            Command::Check(arguments) => check::run(&arguments),
         }
     }
 }
