@@ -61,10 +61,11 @@ struct Table {
 
 /// Measures everything. `proxy` is what the whole proxy costs per request, in words.
 pub(crate) fn measure(plan: &Plan, command: &str, proxy: &str) -> Result<Outcome> {
-    pin_this_thread(Some(plan.core))?;
     let load_before = machine::load_average();
     let mut text =
         format!("## Routing\n\n{}: {}. `{command}`\n\n", machine::today(), machine::describe());
+    // Only now: the description counts the cores that this thread may use.
+    pin_this_thread(Some(plan.core))?;
     let mut faults = Vec::new();
     look_ups(plan, &mut text, &mut faults)?;
     let _ = write!(text, "\nThe whole proxy, for comparison: {proxy}.\n\n");
