@@ -7,6 +7,7 @@ use super::{Asked, Route};
 use crate::model::{HostPattern, Match, PathMatch};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub(super) struct Table {
     /// The paths of routes that take every host.
     any: Paths,
     paths: Trie<Lists>,
+    /// The regular expressions of each host that has some, by falling precedence, as positions among the candidates.
+    regexes: FxHashMap<Paths, Range<u32>>,
     candidates: Vec<Candidate>,
     /// What candidates ask for besides a path that is known to fit, each once, however many routes ask for the same.
     conditions: Vec<Match>,
@@ -34,24 +37,23 @@ pub(super) struct Table {
 /// The paths of one host: their root among all paths.
 type Paths = Node;
 
-/// The matches for one host and one path, each kind by falling precedence, as positions among the candidates.
+/// The matches for one path or prefix, each kind by falling precedence, as positions among the candidates.
 #[derive(Debug, Default)]
 struct Lists {
-    exact: Span,
-    /// At a host's root only.
-    regexes: Span,
-    prefixes: Span,
+    /// Where those begin whose path is exactly this.
+    exact: u32,
+    /// Where they end, and those begin whose prefix it is.
+    prefixes: u32,
+    /// Where these end.
+    end: u32,
 }
-
-/// A part of a list, from and to.
-type Span = (u32, u32);
 
 /// Which list of a node a match belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Exact,
-    Regex,
     Prefix,
+    Regex,
 }
 
 /// A match whose host fits, and whose path fits, too, unless that is a regular expression.
@@ -62,9 +64,9 @@ struct Candidate {
     /// Its position in the route.
     at: u32,
     /// The length of its prefix.
-    prefix: Option<u32>,
-    /// The position of what else it asks for; `None` for nothing.
-    condition: Option<u32>,
+    prefix: Option<NonZeroU32>,
+    /// The position of what else it asks for.
+    condition: u32,
 }
 
 /// The match that takes a request.
@@ -92,6 +94,7 @@ impl Table {
             wildcards,
             any: paths.root(),
             paths,
+            regexes: FxHashMap::default(),
             candidates: Vec::new(),
             conditions: Vec::new(),
             members: Vec::new(),
@@ -118,17 +121,21 @@ impl Table {
         }
         // Equals stay in the order of the configuration.
         places.sort_by_key(|(node, kind, rank, _)| (*node, *kind, *rank));
-        for list in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let from = position(table.candidates.len());
-            table.candidates.extend(list.iter().map(|(.., candidate)| *candidate));
-            let (node, kind, ..) = list[0];
-            let lists = table.paths.value_mut(node);
-            let span = match kind {
-                Kind::Exact => &mut lists.exact,
-                Kind::Regex => &mut lists.regexes,
-                Kind::Prefix => &mut lists.prefixes,
+        for places in places.chunk_by(|a, b| a.0 == b.0) {
+            let from = table.candidates.len();
+            let begin = |kind| position(from + places.partition_point(|place| place.1 < kind));
+            let node = places[0].0;
+            let lists = Lists {
+                exact: position(from),
+                prefixes: begin(Kind::Prefix),
+                end: begin(Kind::Regex),
             };
-            *span = (from, position(table.candidates.len()));
+            let regexes = lists.end..position(from + places.len());
+            *table.paths.value_mut(node) = lists;
+            if !regexes.is_empty() {
+                table.regexes.insert(node, regexes);
+            }
+            table.candidates.extend(places.iter().map(|(.., candidate)| *candidate));
         }
         Self { members, ..table }
     }
@@ -139,18 +146,18 @@ impl Table {
         clippy::mutable_key_type,
         reason = "expressions are hashed and compared by their text"
     )]
-    fn condition(&mut self, known: &mut FxHashMap<Match, u32>, wanted: &Match) -> Option<u32> {
-        let is_regex = matches!(wanted.path, PathMatch::Regex(_));
-        let path = if is_regex { wanted.path.clone() } else { Match::default().path };
-        let bare = wanted.method.is_none() && wanted.headers.is_empty() && wanted.query.is_empty();
-        if bare && !is_regex {
-            return None;
-        }
-        let wanted = Match { path, ..wanted.clone() };
-        Some(*known.entry(wanted).or_insert_with_key(|wanted| {
+    fn condition(&mut self, known: &mut FxHashMap<Match, u32>, wanted: &Match) -> u32 {
+        let path = match &wanted.path {
+            PathMatch::Regex(regex) => PathMatch::Regex(regex.clone()),
+            PathMatch::Exact(_) | PathMatch::Prefix(_) => Match::default().path,
+        };
+        let (method, headers, query) = (&wanted.method, &wanted.headers, &wanted.query);
+        let wanted =
+            Match { path, method: method.clone(), headers: headers.clone(), query: query.clone() };
+        *known.entry(wanted).or_insert_with_key(|wanted| {
             self.conditions.push(wanted.clone());
             position(self.conditions.len() - 1)
-        }))
+        })
     }
 
     /// The roots of the paths of `hosts`.
@@ -174,16 +181,17 @@ impl Table {
     }
 
     /// Where a match for `path` belongs among the paths of `root`, and the length of its prefix.
-    fn place(&mut self, root: Paths, path: &PathMatch) -> (Node, Kind, Option<u32>) {
+    fn place(&mut self, root: Paths, path: &PathMatch) -> (Node, Kind, Option<NonZeroU32>) {
         match path {
             PathMatch::Exact(path) => {
                 (self.paths.insert(root, segments(path.as_bytes())), Kind::Exact, None)
             }
             PathMatch::Regex(_) => (root, Kind::Regex, None),
-            PathMatch::Prefix(prefix) if &**prefix == "/" => (root, Kind::Prefix, Some(1)),
             PathMatch::Prefix(prefix) => {
-                let node = self.paths.insert(root, segments(prefix.as_bytes()));
-                (node, Kind::Prefix, Some(position(prefix.len())))
+                // `/` is everything, not what has one empty segment.
+                let beginning = if &**prefix == "/" { "" } else { prefix };
+                let node = self.paths.insert(root, segments(beginning.as_bytes()));
+                (node, Kind::Prefix, NonZeroU32::new(position(prefix.len())))
             }
         }
     }
@@ -211,28 +219,38 @@ impl Table {
     }
 
     fn find_path(&self, root: Paths, asked: &Asked<'_>) -> Option<Taken> {
+        let first = |range: Range<u32>| self.first_that_fits(range, asked);
         let (node, whole) = self.paths.walk(root, segments(asked.path.as_bytes()));
         // A path without a slash (`*`) has no segments either, and is not that of the root.
-        let whole = whole && asked.path.starts_with('/');
-        let exact = whole.then(|| &self.paths.value(node).exact);
-        let regexes = &self.paths.value(root).regexes;
-        let prefixes = self.paths.upwards(node).map(|lists| &lists.prefixes);
-        let mut spans = exact.into_iter().chain([regexes]).chain(prefixes);
-        let taken = spans.find_map(|span| self.first_that_fits(*span, asked))?;
+        let exact = || match whole && asked.path.starts_with('/') {
+            true => first(self.paths.value(node).exact()),
+            false => None,
+        };
+        let regex = || first(self.regexes.get(&root)?.clone());
+        let prefix = || self.paths.upwards(node).find_map(|lists| first(lists.prefixes()));
+        let taken = exact().or_else(regex).or_else(prefix)?;
         // The prefix `/` takes `*` and the empty path, too.
-        let prefix = taken.prefix.map(|prefix| asked.path.len().min(prefix as usize));
+        let prefix = taken.prefix.map(|prefix| asked.path.len().min(prefix.get() as usize));
         Some(Taken { route: taken.route as usize, at: taken.at as usize, prefix })
     }
 
-    fn first_that_fits(&self, (from, to): Span, asked: &Asked<'_>) -> Option<&Candidate> {
-        let range: Range<usize> = from as usize..to as usize;
-        self.candidates[range].iter().find(|candidate| {
-            candidate.condition.is_none_or(|condition| {
-                let wanted = &self.conditions[condition as usize];
-                // The path last: a regular expression is dearer than all the rest.
-                rest_fits(wanted, asked) && path_fits(&wanted.path, asked.path)
-            })
+    fn first_that_fits(&self, range: Range<u32>, asked: &Asked<'_>) -> Option<&Candidate> {
+        let candidates = &self.candidates[range.start as usize..range.end as usize];
+        candidates.iter().find(|candidate| {
+            let wanted = &self.conditions[candidate.condition as usize];
+            // The path last: a regular expression is dearer than all the rest.
+            rest_fits(wanted, asked) && path_fits(&wanted.path, asked.path)
         })
+    }
+}
+
+impl Lists {
+    fn exact(&self) -> Range<u32> {
+        self.exact..self.prefixes
+    }
+
+    fn prefixes(&self) -> Range<u32> {
+        self.prefixes..self.end
     }
 }
 

@@ -27,15 +27,15 @@ pub(super) struct Trie<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    /// `None` for a root.
-    parent: Option<Node>,
+    /// Itself for a root.
+    parent: Node,
     value: T,
 }
 
 impl<T: Default> Trie<T> {
     /// Begins one more map.
     pub(super) fn root(&mut self) -> Node {
-        self.push(None)
+        self.push(position(self.nodes.len()))
     }
 
     /// The node of the key `segments` in the map of `root`, made when there is none.
@@ -57,7 +57,7 @@ impl<T: Default> Trie<T> {
             at = match self.edges.get(&(at, number)) {
                 Some(below) => *below,
                 None => {
-                    let below = self.push(Some(at));
+                    let below = self.push(at);
                     self.edges.insert((at, number), below);
                     below
                 }
@@ -66,7 +66,7 @@ impl<T: Default> Trie<T> {
         at
     }
 
-    fn push(&mut self, parent: Option<Node>) -> Node {
+    fn push(&mut self, parent: Node) -> Node {
         self.nodes.push(Entry { parent, value: T::default() });
         position(self.nodes.len() - 1)
     }
@@ -93,8 +93,8 @@ impl<T> Trie<T> {
 
     /// The values of `node` and of all nodes above it: those of the longest key first.
     pub(super) fn upwards(&self, node: Node) -> impl Iterator<Item = &T> {
-        let entry = |node: Node| &self.nodes[node as usize];
-        successors(Some(entry(node)), move |below| below.parent.map(entry)).map(|own| &own.value)
+        let above = |node: &Node| Some(self.nodes[*node as usize].parent).filter(|up| up != node);
+        successors(Some(node), above).map(|node| self.value(node))
     }
 
     /// The value of `node`.
