@@ -189,7 +189,7 @@ pub(super) fn expressions() -> Result<Model> {
     Ok(model)
 }
 
-/// The file that says the same as [`model`].
+/// The file that says the same as [`model()`].
 pub(super) fn file(specs: &[Spec]) -> String {
     let backends = backends(specs.len());
     let mut text = head(backends);
