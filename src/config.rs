@@ -8,10 +8,12 @@ mod expand;
 pub mod file;
 mod problem;
 pub mod scalar;
+pub mod schema;
 mod tree;
 mod url;
 mod validate;
 pub mod watch;
+pub mod write;
 
 pub use decode::Field;
 pub use problem::{Problem, Problems};
