@@ -8,7 +8,9 @@ use super::scalar::{
     HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress, Pattern,
     ProbePath, Quantity, RedirectHost, RedirectStatus, Share, Statuses, Text, Url,
 };
-use super::schema::notes::{also_spelt, bytes, exactly_one};
+use super::schema::notes::{
+    also_spelt, answered_or_sent, bytes, exactly_one, second_backend_needs_routes,
+};
 use crate::model::{self, Ratio, defaults};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +22,7 @@ pub type List<T> = Field<Vec<Field<T>>>;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("required" = ["listeners", "backends"]))]
+#[schemars(transform = second_backend_needs_routes)]
 pub struct File {
     /// The port that tells everything about this process.
     pub admin: Field<Admin>,
@@ -33,10 +36,13 @@ pub struct File {
     /// What is told about requests.
     pub telemetry: Field<Telemetry>,
     /// Addresses to accept on.
+    #[schemars(extend("minItems" = 1))]
     pub listeners: List<Listener>,
     /// Which requests go where. Without routes, everything goes to the only backend.
+    #[schemars(extend("minItems" = 1))]
     pub routes: List<Route>,
     /// Named sets of endpoints.
+    #[schemars(extend("minItems" = 1))]
     pub backends: List<Backend>,
 }
 
@@ -116,6 +122,7 @@ pub struct Listener {
     /// What a client may ask of it.
     pub limits: Field<Limits>,
     /// Addresses and networks of proxies before us, whose word on the client is believed.
+    #[schemars(extend("default" = []))]
     pub trusted_proxies: List<Network>,
 }
 
@@ -158,6 +165,7 @@ pub struct Backend {
     /// Gives endpoints that are new, or healthy again, a growing share.
     pub slow_start: Field<SlowStart>,
     /// Where requests go.
+    #[schemars(extend("minItems" = 1))]
     pub endpoints: List<Endpoint>,
     /// The check that finds endpoints healthy or unhealthy. Without it all are healthy.
     pub health_probe: Field<HealthProbe>,
@@ -365,7 +373,7 @@ pub struct HttpCheck {
     /// The `Host` header; the endpoint's own host and port by default.
     pub host: Field<HostHeader>,
     /// Status codes that count as success.
-    #[schemars(extend("default" = [Statuses(defaults::PROBE_STATUSES.0, defaults::PROBE_STATUSES.1)]))]
+    #[schemars(extend("minItems" = 1, "default" = [Statuses(defaults::PROBE_STATUSES.0, defaults::PROBE_STATUSES.1)]))]
     pub statuses: List<Statuses>,
     /// Text that has to occur in the first 64 KiB of the body.
     pub body: Field<Text>,
@@ -405,9 +413,10 @@ pub struct Retry {
     #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
-    #[schemars(extend("default" = ["ConnectFailure", "Reset"]))]
+    #[schemars(extend("minItems" = 1, "default" = ["ConnectFailure", "Reset"]))]
     pub conditions: List<RetryCondition>,
     /// Statuses of responses that are a reason to try again.
+    #[schemars(extend("default" = []))]
     pub statuses: List<Statuses>,
     /// The most that retries may add to the backend's load.
     pub budget: Field<RetryBudget>,
@@ -440,16 +449,21 @@ pub struct RetryBudget {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("required" = ["name"]))]
+#[schemars(transform = answered_or_sent)]
 pub struct Route {
     /// Its name, unique among the routes.
     pub name: Field<Name>,
     /// The names of the listeners whose requests it takes; all by default.
+    #[schemars(extend("minItems" = 1))]
     pub listeners: List<Name>,
     /// The hosts whose requests it takes; all by default.
+    #[schemars(extend("minItems" = 1))]
     pub hosts: List<Host>,
     /// What requests must be like: one of these has to fit. By default all fit.
+    #[schemars(extend("minItems" = 1))]
     pub matches: List<Match>,
     /// What is done to requests and responses, or answered without a backend. Each kind at most once; their order means nothing.
+    #[schemars(extend("default" = []))]
     pub filters: List<Filter>,
     /// Instead of the timeouts of the backend.
     pub timeouts: Field<RouteTimeouts>,
@@ -458,6 +472,7 @@ pub struct Route {
     /// Size of a request's body, instead of the listener's limit; 0 is no limit.
     pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
     /// Where requests go, by weight.
+    #[schemars(extend("minItems" = 1))]
     pub backends: List<BackendRef>,
 }
 
@@ -466,12 +481,15 @@ pub struct Route {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Match {
     /// Its path.
+    #[schemars(extend("default" = { "prefix": "/" }))]
     pub path: Field<PathMatch>,
     /// Its method.
     pub method: Field<MethodName>,
     /// Its header fields.
+    #[schemars(extend("default" = []))]
     pub headers: List<HeaderMatch>,
     /// The parameters of its query.
+    #[schemars(extend("default" = []))]
     pub query: List<QueryMatch>,
 }
 
@@ -542,10 +560,13 @@ pub struct Filter {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HeaderChanges {
     /// Fields that get this value and no other.
+    #[schemars(extend("default" = []))]
     pub set: List<HeaderField>,
     /// Fields that get this value besides those they have.
+    #[schemars(extend("default" = []))]
     pub add: List<HeaderField>,
     /// Fields that go.
+    #[schemars(extend("default" = []))]
     pub remove: List<HeaderFieldName>,
 }
 
@@ -645,6 +666,7 @@ pub struct RouteRetry {
     /// Tries after the first; 0 turns retries off.
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
+    #[schemars(extend("minItems" = 1))]
     pub conditions: List<RetryCondition>,
     /// Statuses of responses that are a reason to try again.
     pub statuses: List<Statuses>,

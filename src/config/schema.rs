@@ -2,7 +2,7 @@
 //!
 //! The types of [`super::file`] give keys, descriptions, defaults and what is required; `words` gives the single values.
 //! What holds for the whole language is added here, in one pass: a map may be written as the value of its main key, a
-//! variable may stand for any single value, a key may be written without a value, and no list is empty.
+//! variable may stand for any single value, and a key may be written without a value.
 
 pub(super) mod notes;
 mod words;
@@ -38,6 +38,9 @@ pub fn schema() -> Value {
         if let Some(definition) = definitions.get_mut(*name) {
             allow_shorthand(definition, key);
         }
+    }
+    if let Some(algorithm) = definitions.get_mut("Algorithm") {
+        notes::only_a_consistent_hash_has_a_key(algorithm);
     }
     definitions.insert("Variable".into(), variable());
     let mut root = Value::Object(typed);
@@ -100,11 +103,19 @@ fn complete(schema: &mut Value) {
             }
         }
     }
-    if map.get("type") == Some(&json!("array")) {
-        map.insert("minItems".into(), json!(1));
-    } else if is_word(map) {
+    if is_word(map) {
         add_alternative(schema, json!({ "$ref": "#/$defs/Variable" }));
+    } else {
+        describe_first(map);
     }
+}
+
+/// Puts what a schema says of itself before what it demands.
+fn describe_first(map: &mut Map<String, Value>) {
+    let (says, demands): (Map<_, _>, Map<_, _>) =
+        std::mem::take(map).into_iter().partition(|(key, _)| ANNOTATIONS.contains(&&**key));
+    map.extend(says);
+    map.extend(demands);
 }
 
 /// The keys of which a map has exactly one.
