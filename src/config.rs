@@ -4,6 +4,8 @@
 //! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`).
 
 mod decode;
+#[cfg(test)]
+mod docs;
 mod expand;
 pub mod file;
 mod problem;

@@ -40,7 +40,8 @@ pub(in crate::config) fn answered_or_sent(schema: &mut Schema) {
         }),
     );
     schema.insert("then".into(), json!({ "properties": { "backends": { "type": "null" } } }));
-    schema.insert("else".into(), json!({ "required": ["backends"] }));
+    let backends = json!({ "properties": { "backends": { "not": { "type": "null" } } }, "required": ["backends"] });
+    schema.insert("else".into(), backends);
 }
 
 /// Without routes, nothing could reach a second backend.
