@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Failure, Reason};
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The configuration that is taken when none is named.
@@ -75,11 +74,8 @@ enum Command {
     /// Everything listens on loopback only.
     Demo(demo::Arguments),
     /// Say whether configuration files are valid, and all that is wrong with them
-    Check {
-        /// The files; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_help = check::HELP)]
+    Check(check::Arguments),
     /// Print the JSON Schema of the configuration, for editors and validators
     ///
     /// Editors with a YAML language server complete and check a file whose first line is
@@ -111,7 +107,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
-            Command::Check { files } => check::run(&files),
+            Command::Check(arguments) => check::run(&arguments),
             Command::Schema => schema::run(),
         }
     }
