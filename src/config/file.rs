@@ -1,6 +1,6 @@
 //! The configuration file exactly as typed: no default filled in, nothing checked beyond single values.
 //!
-//! The doc comments are the descriptions that a reader of the file gets; `docs/configuration.md` says the same at length.
+//! The doc comments and `schemars` attributes are what the JSON Schema and the tables of `docs/configuration.md` say.
 
 use super::decode::Field;
 use super::scalar::{
@@ -119,7 +119,7 @@ pub struct Listener {
     pub name: Field<Name>,
     /// The IP address and port; port 0 lets the system choose one.
     pub address: Field<Address>,
-    /// What a client may ask of it.
+    /// What a client may ask of it. `0s` is no limit of time.
     pub limits: Field<Limits>,
     /// Addresses and networks of proxies before us, whose word on the client is believed.
     #[schemars(extend("default" = []))]
@@ -160,9 +160,9 @@ pub struct Backend {
     /// How it picks an endpoint for a request.
     #[schemars(extend("default" = "RoundRobin"))]
     pub algorithm: Field<Algorithm>,
-    /// Keeps a client with the endpoint that it was given first.
+    /// Keeps a client with the endpoint that it was given first. Off by default.
     pub session_affinity: Field<SessionAffinity>,
-    /// Gives endpoints that are new, or healthy again, a growing share.
+    /// Gives endpoints that are new, or healthy again, a growing share. Off by default; `{}` turns it on.
     pub slow_start: Field<SlowStart>,
     /// Where requests go.
     #[schemars(extend("minItems" = 1))]
@@ -171,7 +171,7 @@ pub struct Backend {
     pub health_probe: Field<HealthProbe>,
     /// The check that keeps the latency of idle endpoints known.
     pub latency_probe: Field<LatencyProbe>,
-    /// How long we wait for the endpoints.
+    /// How long we wait for the endpoints. `0s` is no limit.
     pub timeouts: Field<Timeouts>,
     /// When a request is tried again.
     pub retry: Field<Retry>,
@@ -606,7 +606,7 @@ pub struct PathRewrite {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Redirect {
-    /// `http` or `https`.
+    /// The scheme of the URL that the client is sent to.
     pub scheme: Field<Scheme>,
     /// The host, without a port.
     pub host: Field<RedirectHost>,
@@ -614,7 +614,7 @@ pub struct Redirect {
     pub port: Field<Number<1, 65_535>>,
     /// The path.
     pub path: Field<PathRewrite>,
-    /// 301, 302, 303, 307 or 308.
+    /// The status of the response.
     #[schemars(extend("default" = defaults::REDIRECT_STATUS))]
     pub status: Field<RedirectStatus>,
 }
