@@ -85,10 +85,10 @@ pub fn source(rng: &mut Rng) -> Vec<u8> {
             change(&mut document, rng);
         }
     }
-    let text = match rng.bool() {
-        true => serde_yaml::to_string(&document).unwrap(),
+    let text = match rng.u8(..8) {
         // JSON is YAML.
-        false => serde_json::to_string_pretty(&document).unwrap(),
+        0 => document.to_string(),
+        _ => serde_yaml::to_string(&document).unwrap(),
     };
     let mut bytes = text.into_bytes();
     if rng.u8(..64) == 0 {
