@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod exit;
 mod run;
+mod schema;
 
 use crate::telemetry::log;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +23,7 @@ Examples:
   outrigger demo                      see it work: test servers, requests, a file to edit
   outrigger run --config config.yaml  serve
   outrigger check config.yaml         say what is wrong with a file, without serving
+  outrigger schema > FILE             write the configuration's JSON Schema, for an editor
   kill -HUP PID                       look at the file again (changes are noticed anyway)
 
 Output: one JSON line per request on standard output, everything else on standard error.";
@@ -74,6 +76,11 @@ enum Command {
     /// Say whether configuration files are valid, and all that is wrong with them
     #[command(after_help = check::HELP)]
     Check(check::Arguments),
+    /// Print the JSON Schema of the configuration, for editors and validators
+    ///
+    /// Editors with a YAML language server complete and check a file whose first line is
+    /// `# yaml-language-server: $schema=outrigger.schema.json`, the schema being in that file beside it.
+    Schema,
 }
 
 /// The program, from its command line to its exit code.
@@ -101,6 +108,7 @@ impl Cli {
             Command::Run(arguments) => run::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Schema => schema::run(),
         }
     }
 }

@@ -5,15 +5,19 @@
 //! meant is told beside it (`warnings`).
 
 mod decode;
+#[cfg(test)]
+mod docs;
 mod expand;
 pub mod file;
 mod problem;
 pub mod scalar;
+pub mod schema;
 mod tree;
 mod url;
 mod validate;
 mod warnings;
 pub mod watch;
+pub mod write;
 
 pub use decode::Field;
 pub use problem::{Listed, Problem, Problems, Warning, Warnings};
@@ -22,8 +26,17 @@ use crate::model::Model;
 use problem::Collector;
 use sha2::{Digest, Sha256};
 
-/// The configuration that the demo writes when there is none: the repository's `config.yaml`.
-pub const BUILT_IN: &str = include_str!("../config.yaml");
+/// The configuration that the demo writes when there is none: the repository's `config.yaml` without its first line, which
+/// leads editors to a schema that is not there in other folders.
+pub const BUILT_IN: &str = after_first_line(include_str!("../config.yaml"));
+
+const fn after_first_line(text: &str) -> &str {
+    let mut end = 0;
+    while text.as_bytes()[end] != b'\n' {
+        end += 1;
+    }
+    text.split_at(end + 1).1
+}
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]

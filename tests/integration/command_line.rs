@@ -138,3 +138,12 @@ fn a_demo_that_cannot_write_its_file_ends_with_3() {
         "{said}"
     );
 }
+
+#[test]
+fn the_schema_goes_to_standard_output_as_it_is_in_the_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = outrigger(folder.path(), &["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let stored = include_str!("../../docs/outrigger.schema.json");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), stored);
+}
