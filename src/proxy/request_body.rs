@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -130,14 +130,30 @@ impl RequestBody {
         }
     }
 
-    fn end(&mut self) {
+    /// Takes note of the end: this piece, or what comes after the last chunk.
+    fn end(&mut self, piece: Option<&[u8]>) {
         self.ended = true;
-        self.client.request_body_ended();
+        self.client.request_body_ended(piece);
     }
 
     fn fail(&mut self, failure: ProxyError) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         self.failure = Some(failure);
         Poll::Ready(Some(Err(Failed)))
+    }
+}
+
+/// A body that nobody read may be here all the same, with its head: then the connection can go on.
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if self.ended || self.failure.is_some() {
+            return;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.incoming).poll_frame(&mut cx)
+            && self.incoming.is_end_stream()
+        {
+            self.end(frame.data_ref().map(|data| &**data));
+        }
     }
 }
 
@@ -168,7 +184,7 @@ impl Body for RequestBody {
         }
         match ready!(polled) {
             None => {
-                this.end();
+                this.end(None);
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
@@ -184,12 +200,12 @@ impl Body for RequestBody {
                     this.keep(Kept::Data(data.clone()));
                     // Who knows the length does not ask for more.
                     if this.incoming.is_end_stream() {
-                        this.end();
+                        this.end(Some(data));
                     }
                 } else if let Some(trailers) = frame.trailers_mut() {
                     *trailers = headers::trailers_to_pass(trailers);
                     this.keep(Kept::Trailers(trailers.clone()));
-                    this.end();
+                    this.end(None);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -48,7 +48,7 @@ pub async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Infallible> {
     let started = Instant::now();
-    context.client.request_begins(started);
+    context.client.request_begins(!request.body().is_end_stream(), started);
     let (parts, body) = request.into_parts();
     let mut record = begin_record(&context, &parts, started);
     let is_http10 = parts.version == Version::HTTP_10;
