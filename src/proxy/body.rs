@@ -6,10 +6,15 @@ use super::request_body::RequestBody;
 use crate::backend::http1::{Exchange, ExchangeError};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
+
+/// An exchange whose response streams. The client's connection knows it too while the upload goes on: hyper asks for no more of the
+/// response while the client reads none of it, and a client that sends first and reads then would wait for ever.
+pub type SharedExchange = Rc<RefCell<Exchange<RequestBody>>>;
 
 /// A response's body.
 pub struct ProxyBody {
@@ -22,7 +27,7 @@ pub struct ProxyBody {
 
 enum Content {
     Whole(Bytes),
-    Stream(Box<Exchange<RequestBody>>),
+    Stream(SharedExchange),
     Ended,
 }
 
@@ -33,7 +38,7 @@ impl ProxyBody {
     }
 
     /// A body that is still arriving.
-    pub fn stream(exchange: Box<Exchange<RequestBody>>) -> Self {
+    pub fn stream(exchange: SharedExchange) -> Self {
         Self { content: Content::Stream(exchange), failure: None, request: None }
     }
 
@@ -57,8 +62,10 @@ impl ProxyBody {
         let content = std::mem::replace(&mut self.content, Content::Ended);
         let Some(record) = self.request.take() else { return };
         let now = Instant::now();
+        record.client.upload_ends();
         if let (Content::Stream(exchange), Some(pick)) = (content, &record.in_flight)
-            && let Some(connection) = exchange.into_reusable()
+            && let Some(exchange) = Rc::into_inner(exchange)
+            && let Some(connection) = exchange.into_inner().into_reusable()
         {
             record.worker.pool.borrow_mut().put(pick.endpoint().id(), connection, now);
         }
@@ -111,8 +118,10 @@ impl Body for ProxyBody {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Content::Stream(exchange) => {
+                let mut exchange = exchange.borrow_mut();
                 let polled = ready!(exchange.poll_body(cx));
                 let complete = exchange.is_complete();
+                drop(exchange);
                 match polled {
                     Some(Ok(ref frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
                     Some(Err(error)) => {
@@ -141,7 +150,7 @@ impl Body for ProxyBody {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(exchange) => {
-                exchange.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+                exchange.borrow().remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
             Content::Ended if self.failure.is_some() => SizeHint::default(),
             Content::Ended => SizeHint::with_exact(0),

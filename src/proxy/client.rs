@@ -1,5 +1,6 @@
 //! A client's connection as its timers and its requests see it, and the socket that keeps it up to date.
 
+use super::body::SharedExchange;
 use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::Limits;
@@ -81,6 +82,8 @@ pub struct ClientState {
     pub abort: Cell<bool>,
     /// Why it was dropped, for the record of the request that it cut off.
     pub abort_reason: Cell<Option<&'static str>>,
+    /// The exchange whose upload goes on while its response streams.
+    uploading: RefCell<Option<SharedExchange>>,
     /// What the connection turns into once the 101 is written.
     pub upgrade: RefCell<Option<Upgrade>>,
     waker: RefCell<Option<Waker>>,
@@ -106,6 +109,7 @@ impl ClientState {
             peer_closed: Cell::new(false),
             abort: Cell::new(false),
             abort_reason: Cell::new(None),
+            uploading: RefCell::new(None),
             upgrade: RefCell::new(None),
             waker: RefCell::new(None),
         }
@@ -161,6 +165,26 @@ impl ClientState {
         self.progress.set(now);
     }
 
+    /// The upload of `exchange` goes on while its response streams.
+    pub fn upload_goes_on(&self, exchange: SharedExchange) {
+        self.uploading.replace(Some(exchange));
+    }
+
+    /// Goes on with an upload whose response has begun, and whether or not the client reads it.
+    pub fn poll_upload(&self, cx: &mut Context<'_>) {
+        let mut uploading = self.uploading.borrow_mut();
+        if let Some(exchange) = &*uploading
+            && exchange.borrow_mut().poll_rest_of_upload(cx).is_ready()
+        {
+            *uploading = None;
+        }
+    }
+
+    /// The response has ended, and with it the upload.
+    pub fn upload_ends(&self) {
+        self.uploading.take();
+    }
+
     /// The response was handed over to its end. Until it is written the client is one that reads slowly, not one that is
     /// silent.
     pub fn request_ends(&self, record: Record, now: Instant) {
@@ -209,6 +233,7 @@ impl ClientState {
     /// The connection is over: lets go of what only it could have brought to its end. These know the connection in turn, so
     /// they would keep each other for ever.
     pub fn give_up(&self) {
+        drop(self.uploading.take());
         drop(self.finished.take());
         drop(self.upgrade.take());
     }

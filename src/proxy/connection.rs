@@ -75,6 +75,7 @@ pub async fn serve(
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(End::Done(result));
         }
+        state.poll_upload(cx);
         let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
         let removal = [retires, state.listener.closes_at.get()].into_iter().flatten().min();
         let deadline = [state.deadline(), removal].into_iter().flatten().min();

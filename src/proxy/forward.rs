@@ -1,5 +1,6 @@
 //! A request's attempts: pick an endpoint, send, wait for the response's head, and try again where that is safe.
 
+use super::body::SharedExchange;
 use super::error::ProxyError;
 use super::headers::{self, Outbound};
 use super::record::Record;
@@ -16,6 +17,7 @@ use http::{HeaderValue, Method, StatusCode, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub enum Answer {
     /// A response that is here to its end.
     Whole(Head, Bytes),
     /// A response whose body is still arriving, and may pause for this long.
-    Stream(Head, Box<Exchange<RequestBody>>, Option<Duration>),
+    Stream(Head, SharedExchange, Option<Duration>),
     /// A 101: the connection is the client's now. Both sides may be silent for this long.
     Upgrade(Head, Connection, Option<Duration>),
 }
@@ -383,7 +385,7 @@ impl Journey<'_> {
             }
             None => {
                 exchange.body_mut().forget();
-                Answer::Stream(head, Box::new(exchange), timeouts.stream_idle)
+                Answer::Stream(head, Rc::new(RefCell::new(exchange)), timeouts.stream_idle)
             }
         }
     }

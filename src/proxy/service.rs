@@ -122,6 +122,9 @@ fn answer_response(context: &Context, answer: Answer, mut record: Record) -> Res
         Answer::Whole(head, bytes) => (head, ProxyBody::whole(bytes)),
         Answer::Stream(head, exchange, idle) => {
             context.client.streaming_begins(endpoint, idle, Instant::now());
+            if !exchange.borrow().is_sent() {
+                context.client.upload_goes_on(Rc::clone(&exchange));
+            }
             (head, ProxyBody::stream(exchange))
         }
         Answer::Upgrade(head, connection, idle) => {

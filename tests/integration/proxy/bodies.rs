@@ -25,7 +25,7 @@ async fn write_until_stalled(stream: &mut TcpStream) -> usize {
     written
 }
 
-async fn write_rest(stream: &mut TcpStream, mut written: usize) {
+async fn write_rest(stream: &mut (impl AsyncWriteExt + Unpin), mut written: usize) {
     let piece = testserver::pattern(26 * 2520);
     while written < LARGE {
         let next = &piece[written % 26..piece.len().min(written % 26 + LARGE - written)];
@@ -125,6 +125,36 @@ async fn both_bodies_flow_at_the_same_time() {
     assert_eq!(&rest, b"3\r\nend\r\n0\r\n\r\n");
     endpoint.write_all(b"3\r\nEND\r\n0\r\n\r\n").await.unwrap();
     assert_eq!(client.until("0\r\n\r\n").await, "3\r\nEND\r\n0\r\n\r\n");
+}
+
+/// The endpoint answers with the first byte that it gets; the client reads when it has sent everything.
+#[tokio::test]
+async fn an_upload_goes_on_while_nobody_reads_the_response() {
+    let (listener, proxy) = by_hand().await;
+    let mut client = client_with_small_buffers(&proxy).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut endpoint, _) = listener.accept().await.unwrap();
+    read_head(&mut endpoint).await;
+    endpoint
+        .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let written = write_until_stalled(&mut endpoint).await;
+    let both = async {
+        let (mut receive, mut send) = endpoint.split();
+        tokio::join!(read_all(&mut receive, 0), write_rest(&mut send, written))
+    };
+    let client = async {
+        write_rest(&mut client, 0).await;
+        assert!(read_head(&mut client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        read_all(&mut client, 0).await;
+        // Both went to their end: the connections can be used again.
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    };
+    let done = timeout(super::client::PATIENCE, async { tokio::join!(both, client) }).await;
+    assert!(done.is_ok(), "one waits for the other");
+    assert!(read_head(&mut endpoint).await.starts_with("GET / HTTP/1.1\r\n"));
 }
 
 #[tokio::test]
