@@ -31,6 +31,11 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The pause before an endpoint that has just failed for this request is tried again; doubles each time.
 const SAME_ENDPOINT_PAUSE: Duration = Duration::from_millis(25);
 
+/// How soon a connection that the endpoint had closed while it idled shows it: what we write meets a close on its way to us, or
+/// a reset comes back for it, within one round trip. This is one between most continents. Whatever fails later is the work
+/// of an endpoint that had the request, and is held to the rules of retries.
+const STALE_WITHIN: Duration = Duration::from_millis(250);
+
 /// What an endpoint answered.
 pub enum Answer {
     /// A response that is here to its end.
@@ -204,7 +209,10 @@ impl Journey<'_> {
         let mut exchange = self.exchange(endpoint, connection, framing, body);
         match self.await_head(&mut exchange, started).await {
             Ok(head) => Ok(self.accept(endpoint, exchange, head, started)),
-            Err(error) => Err(failure(exchange, error, is_reused)),
+            Err(error) => {
+                let at_once = is_reused && started.elapsed() < STALE_WITHIN;
+                Err(failure(exchange, error, at_once))
+            }
         }
     }
 
@@ -438,17 +446,17 @@ impl Journey<'_> {
     }
 }
 
-fn failure(exchange: Exchange<RequestBody>, error: ProxyError, is_reused: bool) -> Failure {
+fn failure(exchange: Exchange<RequestBody>, error: ProxyError, may_be_stale: bool) -> Failure {
     let processed = exchange.may_be_processed();
     let mut body = exchange.into_body();
     let error = body.take_failure().unwrap_or(error);
-    Failure { cause: cause(&error, is_reused), error, processed, body }
+    Failure { cause: cause(&error, may_be_stale), error, processed, body }
 }
 
-fn cause(error: &ProxyError, is_reused: bool) -> Cause {
+fn cause(error: &ProxyError, may_be_stale: bool) -> Cause {
     match error {
         ProxyError::Connect(_) => Cause::Connect,
-        ProxyError::Exchange(ExchangeError::NoResponse(_)) if is_reused => Cause::Stale,
+        ProxyError::Exchange(ExchangeError::NoResponse(_)) if may_be_stale => Cause::Stale,
         ProxyError::Exchange(ExchangeError::NoResponse(_) | ExchangeError::HeadCut(_))
         | ProxyError::AttemptTimeout(_) => Cause::Reset,
         ProxyError::Exchange(
