@@ -52,7 +52,14 @@ pub async fn serve(
     let (parts, body) = request.into_parts();
     let mut record = begin_record(&context, &parts, started);
     let is_http10 = parts.version == Version::HTTP_10;
-    let mut response = match admit_and_forward(&context, &parts, body, &mut record).await {
+    let answer = admit_and_forward(&context, &parts, body, &mut record).await;
+    // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
+    // response streams the upload may still come to its end.
+    let cuts_upload = match &answer {
+        Ok(Answer::Stream(..) | Answer::Upgrade(..)) => false,
+        Ok(Answer::Whole(..)) | Err(_) => context.client.request_body_is_open(),
+    };
+    let mut response = match answer {
         Ok(answer) => answer_response(&context, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
@@ -60,7 +67,9 @@ pub async fn serve(
     let ends_by_close = is_http10 && response.body().size_hint().exact().is_none();
     let last = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
     // A 101 is no end: what it upgrades to has been asked for, and ends by itself or with the drain.
-    if (ends_by_close || last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if (ends_by_close || last || cuts_upload)
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

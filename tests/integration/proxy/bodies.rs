@@ -321,6 +321,36 @@ async fn an_answer_in_the_middle_of_an_upload_arrives_and_no_reset() {
     assert_eq!(proxy.retries(), (0, 0));
 }
 
+/// The connection cannot be used again when the rest of the request is still to come, and the client must hear of it.
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_says_that_the_connection_closes() {
+    let server = server().await;
+    let proxy = Config::to(&[&server]).limits("maxBodyBytes: 2000, bodyTimeout: 100ms").start();
+    for (request, status) in [
+        ("POST /reject HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 413),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\nsome", 413),
+        ("POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 408),
+        ("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nsome", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2001\r\n\r\n", 413),
+    ] {
+        let mut client = proxy.client().await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, answer.field("connection")),
+            (status, Some("close")),
+            "{request}"
+        );
+        client.is_closed().await;
+    }
+    // What has been read to its end leaves the connection as it was.
+    let mut client = proxy.client().await;
+    for body in ["", "body"] {
+        let answer = client.post("/status/413", body).await;
+        assert_eq!((answer.status, answer.field("connection")), (413, None));
+    }
+}
+
 #[tokio::test]
 async fn after_an_answer_in_the_middle_of_an_upload_the_connection_ends_gently() {
     let server = server().await;
