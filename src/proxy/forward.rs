@@ -7,7 +7,7 @@ use super::record::Record;
 use super::request_body::{REPLAY_LIMIT, RequestBody};
 use super::service::Context;
 use crate::backend::Backend;
-use crate::backend::connection::Connection;
+use crate::backend::connection::{ConnectError, Connection};
 use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
 use crate::clock::Nanos;
@@ -287,7 +287,13 @@ impl Journey<'_> {
                     self.backend.refresh(Nanos::now());
                 }
             }
-            Err(_) => {
+            // Our own want says nothing about the endpoint.
+            Err(ConnectError::Exhausted(_)) => {}
+            Err(
+                ConnectError::NoAddress(_)
+                | ConnectError::Failed { .. }
+                | ConnectError::TimedOut { .. },
+            ) => {
                 let now = Nanos::now();
                 endpoint.connect_failed(now);
                 self.backend.refresh(now);
@@ -401,6 +407,7 @@ impl Journey<'_> {
     /// Lets the endpoint's record show the failure, unless it was the client's or a stale connection's.
     fn judge(&self, endpoint: &Endpoint, failure: &Failure) {
         let is_endpoints = match failure.error {
+            ProxyError::Connect(ConnectError::Exhausted(_)) => false,
             ProxyError::Connect(_)
             | ProxyError::Exchange(_)
             | ProxyError::RequestTimeout(_)
