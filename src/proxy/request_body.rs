@@ -4,7 +4,7 @@
 use super::client::ClientState;
 use super::error::ProxyError;
 use super::headers;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use std::future::poll_fn;
@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 /// The most that is kept of a body for another attempt, in bytes.
 pub const REPLAY_LIMIT: usize = 64 * 1024;
+
+/// Pieces up to this size, in bytes, are kept in one: a chunk of one byte must not cost an entry, nor the buffer that it came in.
+const JOIN_LIMIT: usize = 1024;
 
 /// A request's body.
 #[derive(Debug)]
@@ -36,9 +39,11 @@ pub struct RequestBody {
 }
 
 /// A piece of a body.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Kept {
     Data(Bytes),
+    /// Small pieces that followed each other.
+    Joined(BytesMut),
     Trailers(http::HeaderMap),
 }
 
@@ -117,17 +122,34 @@ impl RequestBody {
         }
     }
 
-    fn keep(&mut self, piece: Kept) {
+    fn keep(&mut self, data: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
-        if let Kept::Data(data) = &piece {
-            self.kept_bytes += data.len();
-        }
-        if self.kept_bytes <= REPLAY_LIMIT {
-            kept.push(piece);
-            self.replayed = kept.len();
-        } else {
+        self.kept_bytes += data.len();
+        if self.kept_bytes > REPLAY_LIMIT {
             self.kept = None;
+            return;
         }
+        match kept.last_mut() {
+            Some(Kept::Joined(joined)) if data.len() <= JOIN_LIMIT => {
+                joined.extend_from_slice(data)
+            }
+            Some(Kept::Data(last)) if last.len() <= JOIN_LIMIT && data.len() <= JOIN_LIMIT => {
+                let mut joined = BytesMut::from(&**last);
+                joined.extend_from_slice(data);
+                kept.pop();
+                kept.push(Kept::Joined(joined));
+            }
+            Some(Kept::Data(_) | Kept::Joined(_) | Kept::Trailers(_)) | None => {
+                kept.push(Kept::Data(data.clone()));
+            }
+        }
+        self.replayed = kept.len();
+    }
+
+    fn keep_trailers(&mut self, trailers: &http::HeaderMap) {
+        let Some(kept) = &mut self.kept else { return };
+        kept.push(Kept::Trailers(trailers.clone()));
+        self.replayed = kept.len();
     }
 
     /// Takes note of the end: this piece, or what comes after the last chunk.
@@ -168,9 +190,10 @@ impl Body for RequestBody {
         let this = &mut *self;
         if let Some(piece) = this.kept.as_ref().and_then(|kept| kept.get(this.replayed)) {
             this.replayed += 1;
-            return Poll::Ready(Some(Ok(match piece.clone() {
-                Kept::Data(data) => Frame::data(data),
-                Kept::Trailers(trailers) => Frame::trailers(trailers),
+            return Poll::Ready(Some(Ok(match piece {
+                Kept::Data(data) => Frame::data(data.clone()),
+                Kept::Joined(joined) => Frame::data(Bytes::copy_from_slice(joined)),
+                Kept::Trailers(trailers) => Frame::trailers(trailers.clone()),
             })));
         }
         if this.ended {
@@ -197,14 +220,14 @@ impl Body for RequestBody {
                     if let Some(limit) = this.limit.filter(|limit| this.received > *limit) {
                         return this.fail(ProxyError::BodyTooLarge { limit });
                     }
-                    this.keep(Kept::Data(data.clone()));
+                    this.keep(data);
                     // Who knows the length does not ask for more.
                     if this.incoming.is_end_stream() {
                         this.end(Some(data));
                     }
                 } else if let Some(trailers) = frame.trailers_mut() {
                     *trailers = headers::trailers_to_pass(trailers);
-                    this.keep(Kept::Trailers(trailers.clone()));
+                    this.keep_trailers(trailers);
                     this.end(None);
                 }
                 Poll::Ready(Some(Ok(frame)))
