@@ -69,7 +69,7 @@ pub async fn serve(
     let mut timer = LazyTimer::default();
     let end = poll_fn(|cx| {
         state.register(cx);
-        if state.abort.get() {
+        if state.abort.get() || worker.is_ending() {
             return Poll::Ready(End::Abort("shutdown"));
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
