@@ -11,9 +11,7 @@ use super::timer::LazyTimer;
 use super::upgrade::Upgrade;
 use super::validate;
 use super::worker::Worker;
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
-};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::RefCell;
@@ -84,8 +82,7 @@ fn begin_record(context: &Context, parts: &Parts, started: Instant) -> Record {
         worker: Rc::clone(&context.worker),
         client: Rc::clone(&context.client),
         started,
-        method: parts.method.clone(),
-        uri: parts.uri.clone(),
+        head: Some((parts.method.clone(), parts.uri.clone())),
         host: None,
         request_id,
         generation: 0,
@@ -182,9 +179,8 @@ pub fn record_refusal(
     drop(Record {
         worker: Rc::clone(worker),
         client: Rc::clone(client),
-        started: Instant::now(),
-        method: Method::default(),
-        uri: Uri::default(),
+        started: client.since(),
+        head: None,
         host: None,
         request_id: RequestId::Ours(new_request_id(&mut worker.rng.borrow_mut())),
         generation: worker.route().1,

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
 struct Process {
-    _child: Child,
+    child: Child,
     address: SocketAddr,
     log: Lines<BufReader<ChildStdout>>,
     said: Lines<BufReader<ChildStderr>>,
@@ -38,7 +38,18 @@ impl Process {
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = line_with(&mut said, "listener http on http://").await;
         let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
-        Self { _child: child, address: address.parse().unwrap(), log, said, _folder: folder }
+        Self { child, address: address.parse().unwrap(), log, said, _folder: folder }
+    }
+
+    /// Asks it to end.
+    async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    /// Waits for its end.
+    async fn ends(&mut self) {
+        timeout(super::client::PATIENCE, self.child.wait()).await.unwrap().unwrap();
     }
 
     /// The next line of the access log.
@@ -101,6 +112,17 @@ async fn the_access_log_says_why() {
         assert!(client.until("\r\n").await.contains(&format!(" {status} ")), "{reason}");
         let line = process.line().await;
         assert_eq!((&line["status"], &line["reason"]), (&status.into(), &reason.into()), "{line}");
+        // Of a head that could not be read nothing is invented.
+        let unread = ["head_malformed", "headers_too_large", "uri_too_long", "header_timeout"];
+        let (method, path) = (line.get("method").is_some(), line.get("path").is_some());
+        assert_eq!(
+            (method, path),
+            (!unread.contains(&reason), !unread.contains(&reason)),
+            "{line}"
+        );
+        if reason == "header_timeout" {
+            assert!(line["durationMs"].as_f64().unwrap() >= 200.0, "{line}");
+        }
     }
     // A client that goes away has a status of its own.
     let mut client = Client::to(process.address).await;
@@ -182,4 +204,48 @@ async fn running_out_of_files_ends_neither_the_process_nor_its_connections() {
         assert!(line["status"] == 200 || line["reason"] == "out_of_sockets", "{line}");
         ids.insert(line["requestId"].to_string());
     }
+}
+
+/// More of them than a worker looks at in one turn.
+#[tokio::test]
+async fn every_request_that_the_end_cuts_off_is_logged_with_the_reason() {
+    let server = server().await;
+    let config = Config::to(&[&server]).shutdown("drainDelay: 0s, drainTimeout: 50ms");
+    let mut process = Process::start(&config, "").await;
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        let mut client = Client::to(process.address).await;
+        client.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        clients.push(client);
+    }
+    server.wait_for_in_flight(300).await;
+    process.terminate().await;
+    for _ in 0..300 {
+        let line = process.line().await;
+        assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"shutdown".into()), "{line}");
+    }
+    process.ends().await;
+}
+
+/// The queue of a socket that is to be closed waits for files like any other.
+#[tokio::test]
+async fn those_in_the_queue_are_served_when_the_process_ends_for_want_of_files() {
+    let server = server().await;
+    let config = Config::to(&[&server]).shutdown("drainDelay: 0s, drainTimeout: 20s");
+    let mut process = Process::start(&config, "ulimit -n 40;").await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(Client::to(process.address).await);
+    }
+    line_with(&mut process.said, "cannot accept connections").await;
+    let mut last = clients.split_off(59).pop().unwrap();
+    process.terminate().await;
+    last.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // Until the process wants to end, and some time more.
+    line_with(&mut process.said, "drain").await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    drop(clients);
+    let answer = last.answer().await;
+    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    process.ends().await;
 }
