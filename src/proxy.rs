@@ -177,3 +177,6 @@ impl WorkerLink {
         let _ = self.commands.send(command);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,6 +103,31 @@ async fn a_large_upload_waits_for_an_endpoint_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn after_an_upgrade_each_side_waits_for_a_reader_that_does_not_read() {
+    let (listener, proxy) = by_hand().await;
+    let mut client = client_with_small_buffers(&proxy).await;
+    let upgrade = "connection: upgrade\r\nupgrade: echo\r\n\r\n";
+    client.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}").as_bytes()).await.unwrap();
+    let (mut endpoint, _) = listener.accept().await.unwrap();
+    read_head(&mut endpoint).await;
+    let switching = format!("HTTP/1.1 101 Switching Protocols\r\n{upgrade}");
+    endpoint.write_all(switching.as_bytes()).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 101 "));
+    let down = write_until_stalled(&mut endpoint).await;
+    assert!(down < BUFFERED, "{down} bytes were taken for a client that reads none");
+    let up = write_until_stalled(&mut client).await;
+    assert!(up < BUFFERED, "{up} bytes were taken for an endpoint that reads none");
+    let ((mut client_reads, mut client_writes), (mut endpoint_reads, mut endpoint_writes)) =
+        (client.split(), endpoint.split());
+    tokio::join!(
+        write_rest(&mut client_writes, up),
+        read_all(&mut endpoint_reads, 0),
+        write_rest(&mut endpoint_writes, down),
+        read_all(&mut client_reads, 0),
+    );
+}
+
+#[tokio::test]
 async fn both_bodies_flow_at_the_same_time() {
     let (listener, proxy) = by_hand().await;
     let mut client = proxy.client().await;

@@ -18,7 +18,7 @@ pub struct Config {
     retry: String,
     shutdown: String,
     access_log: String,
-    workers: usize,
+    admin: &'static str,
 }
 
 impl Config {
@@ -35,7 +35,7 @@ impl Config {
             retry: empty(),
             shutdown: empty(),
             access_log: empty(),
-            workers: 1,
+            admin: "",
         }
     }
 
@@ -64,16 +64,16 @@ impl Config {
         Self { access_log: format!(", {access_log}"), ..self }
     }
 
-    /// `workers`
-    pub fn workers(self, workers: usize) -> Self {
-        Self { workers, ..self }
+    /// With the admin port.
+    pub fn admin(self) -> Self {
+        Self { admin: "127.0.0.1:0", ..self }
     }
 
-    /// The file. One worker unless told otherwise, so that there is one pool; `RoundRobin`, so that picks are known.
+    /// The file. One worker, so that there is one pool; `RoundRobin`, so that picks are known.
     pub fn text(&self, access_log: bool) -> String {
         format!(
-            "admin: {{ address: '' }}\n\
-             workers: {}\n\
+            "admin: {{ address: '{}' }}\n\
+             workers: 1\n\
              shutdown: {{ {} }}\n\
              telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
              listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }} }}]\n\
@@ -83,7 +83,7 @@ impl Config {
                endpoints: [{}]\n  \
                timeouts: {{ {} }}\n  \
                retry: {{ {} }}\n",
-            self.workers,
+            self.admin,
             self.shutdown,
             self.access_log,
             self.limits,

@@ -52,6 +52,17 @@ impl Process {
         timeout(super::client::PATIENCE, self.child.wait()).await.unwrap().unwrap();
     }
 
+    /// The rest of the access log, up to the end of the process.
+    async fn rest_of_log(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(line) =
+            timeout(super::client::PATIENCE, self.log.next_line()).await.unwrap().unwrap()
+        {
+            lines.push(line);
+        }
+        lines
+    }
+
     /// The next line of the access log.
     async fn line(&mut self) -> serde_json::Value {
         let line = timeout(super::client::PATIENCE, self.log.next_line()).await.unwrap();
@@ -247,5 +258,69 @@ async fn those_in_the_queue_are_served_when_the_process_ends_for_want_of_files()
     drop(clients);
     let answer = last.answer().await;
     assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    process.ends().await;
+}
+
+/// A pipe that is full and that nobody reads, with more in the queue before it than it may hold.
+#[tokio::test]
+async fn a_reader_of_the_access_log_that_is_stuck_costs_lines_and_nothing_else() {
+    let server = server().await;
+    let config =
+        Config::to(&[&server]).limits("maxHeaderBytes: 128Ki").admin().shutdown("drainDelay: 0s");
+    let mut process = Process::start(&config, "").await;
+    let admin = line_with(&mut process.said, "admin on http://").await;
+    let admin =
+        admin.split("http://").nth(1).unwrap().split(':').take(2).collect::<Vec<_>>().join(":");
+    // Each line is a batch of its own.
+    let target = format!("/status/204?{}", "x".repeat(40_000));
+    let mut client = Client::to(process.address).await;
+    for _ in 0..400 {
+        assert_eq!(client.get(&target).await.status, 204);
+    }
+    let mut scraper = Client::to(admin.parse().unwrap()).await;
+    scraper.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
+    let metrics = scraper.answer().await;
+    let dropped =
+        metrics.text().lines().find(|line| line.starts_with("outrigger_access_log_dropped_total "));
+    let dropped: f64 = dropped.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((100.0..200.0).contains(&dropped), "{dropped}");
+    drop(client);
+    process.terminate().await;
+    line_with(&mut process.said, "the access log's reader takes nothing").await;
+    process.ends().await;
+}
+
+#[tokio::test]
+async fn a_sample_of_requests_is_logged() {
+    let server = server().await;
+    // Three times in a million the half is further off than this.
+    for (sample, expected) in [("0.0", 0..=0), ("0.5", 140..=260), ("1.0", 400..=400)] {
+        let config = Config::to(&[&server])
+            .access_log(&format!("sample: {sample}"))
+            .shutdown("drainDelay: 0s");
+        let mut process = Process::start(&config, "").await;
+        let mut client = Client::to(process.address).await;
+        for _ in 0..400 {
+            assert_eq!(client.get("/").await.status, 200);
+        }
+        drop(client);
+        process.terminate().await;
+        let logged = process.rest_of_log().await.len();
+        assert!(expected.contains(&logged), "{logged} of 400 at {sample}");
+        process.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_may_go_to_standard_error_and_only_there() {
+    let server = server().await;
+    let config = Config::to(&[&server]).access_log("output: Stderr").shutdown("drainDelay: 0s");
+    let mut process = Process::start(&config, "").await;
+    assert_eq!(Client::to(process.address).await.get("/status/404").await.status, 404);
+    let line = line_with(&mut process.said, "/status/404").await;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["status"], &line["reason"]), (&404.into(), &"ok".into()));
+    process.terminate().await;
+    assert_eq!(process.rest_of_log().await, [""; 0]);
     process.ends().await;
 }
