@@ -346,6 +346,23 @@ async fn an_answer_in_the_middle_of_an_upload_arrives_and_no_reset() {
     assert_eq!(proxy.retries(), (0, 0));
 }
 
+/// A reset would take the answer away from a client that has not read it yet.
+#[tokio::test]
+async fn a_client_that_goes_on_sending_after_the_answer_is_not_reset() {
+    let server = server().await;
+    let proxy = Proxy::before(&[&server]);
+    let mut client = proxy.client().await;
+    client.send("POST /reject HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome").await;
+    let started = tokio::time::Instant::now();
+    // The pace itself is meant: longer in all than any pause may be.
+    while started.elapsed() < Duration::from_millis(2600) {
+        client.send("more").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(client.answer().await.status, 413);
+    client.is_closed().await;
+}
+
 /// The connection cannot be used again when the rest of the request is still to come, and the client must hear of it.
 #[tokio::test]
 async fn an_answer_before_the_end_of_the_request_says_that_the_connection_closes() {
