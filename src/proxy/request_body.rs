@@ -129,20 +129,7 @@ impl RequestBody {
             self.kept = None;
             return;
         }
-        match kept.last_mut() {
-            Some(Kept::Joined(joined)) if data.len() <= JOIN_LIMIT => {
-                joined.extend_from_slice(data)
-            }
-            Some(Kept::Data(last)) if last.len() <= JOIN_LIMIT && data.len() <= JOIN_LIMIT => {
-                let mut joined = BytesMut::from(&**last);
-                joined.extend_from_slice(data);
-                kept.pop();
-                kept.push(Kept::Joined(joined));
-            }
-            Some(Kept::Data(_) | Kept::Joined(_) | Kept::Trailers(_)) | None => {
-                kept.push(Kept::Data(data.clone()));
-            }
-        }
+        join(kept, data);
         self.replayed = kept.len();
     }
 
@@ -161,6 +148,22 @@ impl RequestBody {
     fn fail(&mut self, failure: ProxyError) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         self.failure = Some(failure);
         Poll::Ready(Some(Err(Failed)))
+    }
+}
+
+/// Adds `data` to what is kept: to the piece before it if both are small.
+fn join(kept: &mut Vec<Kept>, data: &Bytes) {
+    let is_small = data.len() <= JOIN_LIMIT;
+    match kept.last_mut() {
+        Some(Kept::Joined(joined)) if is_small => joined.extend_from_slice(data),
+        Some(Kept::Data(first)) if is_small && first.len() <= JOIN_LIMIT => {
+            let joined = [&**first, data].concat();
+            kept.pop();
+            kept.push(Kept::Joined(BytesMut::from(&*joined)));
+        }
+        Some(Kept::Data(_) | Kept::Joined(_) | Kept::Trailers(_)) | None => {
+            kept.push(Kept::Data(data.clone()));
+        }
     }
 }
 
@@ -237,5 +240,28 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         self.ended && self.kept.as_ref().is_none_or(|kept| self.replayed >= kept.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_one_byte_take_no_entry_each() {
+        let (mut kept, mut all) = (Vec::new(), Vec::new());
+        let large = vec![b'-'; JOIN_LIMIT + 1];
+        let one = || (0..30_000).map(|n| vec![b'a' + (n % 26) as u8]);
+        for piece in one().chain([large]).chain(one()) {
+            all.extend_from_slice(&piece);
+            join(&mut kept, &piece.into());
+        }
+        assert_eq!(kept.len(), 3);
+        let bytes = kept.iter().flat_map(|piece| match piece {
+            Kept::Data(data) => data.to_vec(),
+            Kept::Joined(joined) => joined.to_vec(),
+            Kept::Trailers(_) => vec![],
+        });
+        assert!(bytes.eq(all));
     }
 }
