@@ -52,11 +52,15 @@ pub async fn serve(
     let is_http10 = parts.version == Version::HTTP_10;
     let answer = admit_and_forward(&context, &parts, body, &mut record).await;
     // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
-    // response streams the upload may still come to its end.
-    let cuts_upload = match &answer {
-        Ok(Answer::Stream(..) | Answer::Upgrade(..)) => false,
-        Ok(Answer::Whole(..)) | Err(_) => context.client.request_body_is_open(),
+    // response streams the upload may still come to its end, but hardly if the endpoint has refused it.
+    let ends_upload = match &answer {
+        Ok(Answer::Stream(head, ..)) => {
+            head.status.is_client_error() || head.status.is_server_error()
+        }
+        Ok(Answer::Upgrade(..)) => false,
+        Ok(Answer::Whole(..)) | Err(_) => true,
     };
+    let cuts_upload = ends_upload && context.client.request_body_is_open();
     let mut response = match answer {
         Ok(answer) => answer_response(&context, answer, record),
         Err(error) => failure_response(&parts, &error, record),

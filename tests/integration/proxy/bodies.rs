@@ -3,6 +3,7 @@
 use super::client::{Client, Ended};
 use super::harness::{Config, Proxy, eventually, received, server};
 use std::time::Duration;
+use testserver::Step;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -367,9 +368,13 @@ async fn a_client_that_goes_on_sending_after_the_answer_is_not_reset() {
 #[tokio::test]
 async fn an_answer_before_the_end_of_the_request_says_that_the_connection_closes() {
     let server = server().await;
+    let refusal = "HTTP/1.1 401 Unauthorized\r\ntransfer-encoding: chunked\r\n\r\n";
+    let steps = [Step::send(refusal), Step::send("2\r\nno\r\n0\r\n\r\n"), Step::Linger];
+    server.script("/stream", steps);
     let proxy = Config::to(&[&server]).limits("maxBodyBytes: 2000, bodyTimeout: 100ms").start();
     for (request, status) in [
         ("POST /reject HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 413),
+        ("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 401),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\nsome", 413),
         ("POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 408),
         ("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nsome", 400),
