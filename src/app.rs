@@ -34,7 +34,7 @@ const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
-    /// Whether listeners on other than loopback addresses are refused.
+    /// Whether ports on other than loopback addresses are refused: listeners, admin and probes.
     pub loopback_only: bool,
     /// Told of every request that ended.
     pub observer: Option<Observer>,
@@ -60,7 +60,7 @@ pub enum StartError {
     /// The configuration is not valid.
     #[error("{0}")]
     Config(Problems),
-    /// A port cannot be had, or must not.
+    /// A port cannot be had, or must not. The message names the file and the key.
     #[error("{0}")]
     Port(String),
     /// The system refused something that every process needs.
@@ -190,7 +190,7 @@ impl Running {
                 proxy.end();
                 threads.join();
                 access_log.finish();
-                return Err(StartError::Port(reason));
+                return Err(StartError::Port(format!("{}: {reason}", path.display())));
             }
         };
         ports.commit(prepared, &store.load());

@@ -100,7 +100,9 @@ impl<E: Effects> Control<E> {
         }
         let next =
             Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);
-        let prepared = self.effects.prepare(&next.model).map_err(Refusal::Impossible)?;
+        let prepared = self.effects.prepare(&next.model);
+        let prepared =
+            prepared.map_err(|reason| Refusal::Impossible(format!("{}: {reason}", self.path)))?;
         self.effects.resolve(&next).await;
         self.swap(next, prepared, &running);
         Ok(())

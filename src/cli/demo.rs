@@ -8,7 +8,7 @@ mod traffic;
 
 use super::exit::{Failure, Reason};
 use super::{DEFAULT_CONFIG, run, say};
-use crate::app::{App, Options, StartError};
+use crate::app::{App, Options};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::model::Algorithm;
 use file::File;
@@ -52,15 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         loopback_only: true,
         observer: Some(Tally::observer(&tally)),
     };
-    let app = App::start(options).map_err(|error| {
-        let failure = run::explain(&error);
-        match error {
-            StartError::Port(_) => {
-                failure.hint(format_args!("the file is {}", file.path.display()))
-            }
-            _ => failure,
-        }
-    })?;
+    let app = App::start(options).map_err(|error| run::explain(&error))?;
     let bound = app.bound();
     let address = bound.listeners.first().map(|(_name, address)| *address);
     say(greeting(&file, fleet.as_ref(), address, bound.admin));

@@ -2,13 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use testserver::{Fleet, Member};
 
 /// The demo in a process of its own, which does not outlive the test.
 struct Demo {
     child: Child,
     lines: BufReader<ChildStdout>,
+    log: BufReader<ChildStderr>,
+    /// What was read of the log.
+    said: String,
 }
 
 impl Demo {
@@ -23,7 +26,18 @@ impl Demo {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, lines, log, said: String::new() }
+    }
+
+    /// Reads standard error up to the next line that contains `text`.
+    fn said(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.said);
+            self.said.push_str(&line);
+        }
     }
 
     /// The next request's line.
@@ -43,9 +57,8 @@ impl Demo {
     /// The exit code and all of standard error, once it has ended.
     fn rest(&mut self) -> (Option<i32>, String) {
         std::io::copy(&mut self.lines, &mut std::io::sink()).unwrap();
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), said)
+        self.log.read_to_string(&mut self.said).unwrap();
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.said))
     }
 }
 
@@ -105,29 +118,71 @@ async fn an_edit_of_the_algorithm_is_followed_and_the_table_compares_both() {
     fleet.stop().await;
 }
 
-#[test]
-fn a_listener_that_others_could_reach_is_refused() {
+/// A demo in a folder with this file, the file, and its path as messages name it.
+fn folder_with(content: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
-    let content = configuration("Random", "0.0.0.0:0", &["http://127.0.0.1:1".to_owned()]);
-    std::fs::write(folder.path().join("config.yaml"), content).unwrap();
-    let mut demo = Demo::start(folder.path(), &["--no-test-servers"]);
-    let (code, said) = demo.rest();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("loopback addresses only, not on 0.0.0.0:0"), "{said}");
-    assert!(said.contains("outrigger run"), "{said}");
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, content).unwrap();
+    (folder, path.display().to_string())
+}
+
+#[test]
+fn a_port_that_others_could_reach_is_refused() {
+    let near = configuration("Random", "127.0.0.1:0", &["http://127.0.0.1:1".to_owned()]);
+    for (content, key) in [
+        (near.replace("127.0.0.1:0'", "0.0.0.0:0'"), "listener http (listeners[].address)"),
+        (
+            near.replace("admin: { address: '' }", "admin: { address: '0.0.0.0:0' }"),
+            "admin.address",
+        ),
+        (format!("{near}probes: {{ address: '0.0.0.0:0' }}\n"), "probes.address"),
+    ] {
+        let (folder, path) = folder_with(&content);
+        let (code, said) = Demo::start(folder.path(), &["--no-test-servers"]).rest();
+        assert_eq!(code, Some(1), "{said}");
+        let line =
+            format!("{path}: {key}: the demo listens on loopback addresses only, not on 0.0.0.0:0");
+        assert!(said.contains(&line), "{line} is missing in:\n{said}");
+        assert!(said.contains("outrigger run"), "{said}");
+    }
+}
+
+#[test]
+fn an_edit_that_others_could_reach_is_refused_and_the_demo_goes_on() {
+    let near = configuration("Random", "127.0.0.1:0", &["http://127.0.0.1:1".to_owned()]);
+    let (folder, path) = folder_with(&near);
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "50"]);
+    demo.line();
+    for (content, key) in [
+        (near.replace("127.0.0.1:0'", "0.0.0.0:0'"), "listener http (listeners[].address)"),
+        (
+            near.replace("admin: { address: '' }", "admin: { address: '0.0.0.0:0' }"),
+            "admin.address",
+        ),
+        (format!("{near}probes: {{ address: '0.0.0.0:0' }}\n"), "probes.address"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let line =
+            format!("{path}: {key}: the demo listens on loopback addresses only, not on 0.0.0.0:0");
+        demo.said(&line);
+        assert_eq!(demo.line()["generation"], 1);
+    }
+    // What comes after a refusal is followed.
+    std::fs::write(&path, near.replace("Random", "RoundRobin")).unwrap();
+    while demo.line()["algorithm"] != "RoundRobin" {}
+    demo.interrupt();
+    assert_eq!(demo.rest().0, Some(0));
 }
 
 #[test]
 fn a_taken_port_is_named_with_the_key_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let folder = tempfile::tempdir().unwrap();
     let content = configuration("Random", &address, &["http://127.0.0.1:1".to_owned()]);
-    std::fs::write(folder.path().join("config.yaml"), content).unwrap();
-    let mut demo = Demo::start(folder.path(), &["--no-test-servers"]);
-    let (code, said) = demo.rest();
+    let (folder, path) = folder_with(&content);
+    let (code, said) = Demo::start(folder.path(), &["--no-test-servers"]).rest();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&folder.path().join("config.yaml").display().to_string()), "{said}");
+    assert!(said.contains(&path), "{said}");
     assert!(said.contains(&address) && said.contains("listeners[].address"), "{said}");
 }
 
