@@ -1,6 +1,6 @@
 //! Every port that the process has: bound before a snapshot runs, put to use and given back after.
 
-use super::{Bound, RESOLVE_AT_MOST};
+use super::{Bound, Listeners, RESOLVE_AT_MOST};
 use crate::admin::{self, AdminContext, AdminServer, BoundListener};
 use crate::control::Effects;
 use crate::model::{Listener, Model};
@@ -67,6 +67,11 @@ impl Ports {
             lock(&shown).iter().map(bound).collect()
         });
         Self { proxy, workers, loopback_only, context, listeners, admin: None, probes: None }
+    }
+
+    /// Gives the listeners' addresses whenever it is asked.
+    pub(super) fn listeners(&self) -> Listeners {
+        Arc::clone(&self.context.listeners)
     }
 
     /// Where the ports are.

@@ -175,6 +175,27 @@ fn an_edit_that_others_could_reach_is_refused_and_the_demo_goes_on() {
 }
 
 #[test]
+fn a_listener_that_moves_is_followed_by_the_demo_s_requests() {
+    let near = configuration("Random", "127.0.0.1:0", &["http://127.0.0.1:1".to_owned()]);
+    // A connection that was kept could go on: each request shall want a new one.
+    let near = near.replace("127.0.0.1:0'", "127.0.0.1:0', limits: { idleTimeout: 1ms }");
+    let (folder, path) = folder_with(&near);
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "50"]);
+    demo.line();
+    // Another loopback address is always free.
+    let moved = near.replace("127.0.0.1:0'", "127.0.0.2:0'");
+    std::fs::write(&path, moved).unwrap();
+    while demo.line()["generation"] != 2 {}
+    // These came by the new address: the old socket is closed.
+    for _ in 0..10 {
+        demo.line();
+    }
+    demo.interrupt();
+    let (code, said) = demo.rest();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn a_taken_port_is_named_with_the_key_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
