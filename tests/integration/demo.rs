@@ -1,6 +1,7 @@
 //! `outrigger demo`, as a newcomer meets it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use testserver::{Fleet, Member};
@@ -31,13 +32,14 @@ impl Demo {
     }
 
     /// Reads standard error up to the next line that contains `text`.
-    fn said(&mut self, text: &str) {
+    fn said(&mut self, text: &str) -> String {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
             assert!(self.log.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.said);
             self.said.push_str(&line);
         }
+        line
     }
 
     /// The next request's line.
@@ -197,7 +199,7 @@ fn a_listener_that_moves_is_followed_by_the_demo_s_requests() {
 
 #[test]
 fn a_taken_port_is_named_with_the_key_that_changes_it() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let content = configuration("Random", &address, &["http://127.0.0.1:1".to_owned()]);
     let (folder, path) = folder_with(&content);
@@ -205,6 +207,114 @@ fn a_taken_port_is_named_with_the_key_that_changes_it() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&path), "{said}");
     assert!(said.contains(&address) && said.contains("listeners[].address"), "{said}");
+}
+
+#[test]
+fn a_taken_admin_port_is_named_with_its_key_and_file() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let content = configuration("Random", "127.0.0.1:0", &["http://127.0.0.1:1".to_owned()])
+        .replace("admin: { address: '' }", &format!("admin: {{ address: '{address}' }}"));
+    let (folder, path) = folder_with(&content);
+    let (code, said) = Demo::start(folder.path(), &["--no-test-servers"]).rest();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("outrigger: {path}: ")), "{said}");
+    assert!(said.contains("admin.address") && said.contains(&address), "{said}");
+}
+
+#[tokio::test]
+async fn requests_are_sent_only_once_the_first_probes_are_answered() {
+    let server = testserver::Server::builder().start().await.unwrap();
+    let probe =
+        "healthProbe: { http: { path: '/health?hold' }, interval: 1h, timeout: 1h }, name: demo";
+    let content =
+        configuration("Random", "127.0.0.1:0", &[server.url()]).replace("name: demo", probe);
+    let (folder, _path) = folder_with(&content);
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "100"]);
+    server.wait_until(|counts| counts.in_flight == 1).await;
+    // Time for twenty requests, of which none may come.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(server.counts().requests, 1, "the probe alone");
+    server.release();
+    let line = tokio::task::spawn_blocking(move || demo.line()).await.unwrap();
+    assert_eq!(line["status"], 200);
+}
+
+#[tokio::test]
+async fn a_rate_of_0_sends_nothing() {
+    let server = testserver::Server::builder().start().await.unwrap();
+    let content = configuration("Random", "127.0.0.1:0", &[server.url()])
+        .replace("name: demo", "healthProbe: { http: { path: /health } }, name: demo");
+    let (folder, _path) = folder_with(&content);
+    let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "0"]);
+    let newcomer = move || {
+        let line = demo.said("listener http on http://");
+        let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        demo.said("first probe round over");
+        // Time for a request of the demo's usual rate.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET /ours HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        client.read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(demo.line()["path"], "/ours");
+        demo.interrupt();
+        let mut lines = String::new();
+        demo.lines.read_to_string(&mut lines).unwrap();
+        assert_eq!(lines, "");
+        assert_eq!(demo.rest().0, Some(0));
+    };
+    tokio::task::spawn_blocking(newcomer).await.unwrap();
+}
+
+/// The one test that wants the demo's own ports.
+#[test]
+fn the_demo_s_own_test_servers_serve_and_a_taken_port_is_named() {
+    // Tests of another checkout may want them at the same time.
+    let lock = std::fs::File::create(std::env::temp_dir().join("outrigger-demo-ports.lock"));
+    let lock = lock.and_then(|lock| lock.lock().map(|()| lock));
+    let _lock = match lock {
+        Ok(lock) => lock,
+        Err(error) => return eprintln!("SKIPPED: the demo's ports cannot be claimed: {error}"),
+    };
+    let ports = testserver::SEED.iter().map(|member| member.port);
+    let busy: Vec<_> =
+        ports.clone().filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()).collect();
+    if !busy.is_empty() {
+        return eprintln!("SKIPPED: others have the ports of the demo's test servers: {busy:?}");
+    }
+    let urls: Vec<_> = ports.clone().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    assert_eq!(urls.len(), 8);
+    let (folder, _path) = folder_with(&configuration("RoundRobin", "127.0.0.1:0", &urls));
+
+    let mut demo = Demo::start(folder.path(), &["--rate", "50"]);
+    demo.said("slow (4 s): 8081, 8082; fast: 8083, 8085, 8086, 8087, 8088, 8089");
+    for port in ports {
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains(&port.to_string()),
+            "{answer}"
+        );
+    }
+    let mut fast = std::collections::BTreeSet::new();
+    while fast.len() < 6 {
+        let line = demo.line();
+        assert_eq!(line["status"], 200);
+        fast.insert(line["url"].as_str().unwrap().trim_end_matches('/').to_owned());
+    }
+    assert!(!fast.iter().any(|url| url.ends_with("8081") || url.ends_with("8082")), "{fast:?}");
+    demo.interrupt();
+    let (code, said) = demo.rest();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("8081 and 8082 take 4 seconds"), "{said}");
+
+    let _taken = TcpListener::bind("127.0.0.1:8081").unwrap();
+    let (code, said) = Demo::start(folder.path(), &[]).rest();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the demo's test servers want ports that are taken: 8081\n"), "{said}");
+    assert!(said.contains("--no-test-servers"), "{said}");
 }
 
 #[test]
