@@ -65,6 +65,10 @@ async fn a_privileged_port_says_which_are_not_and_what_would_allow_it() {
     let output = match command.arg("run").arg("--config").arg(&path).output() {
         Ok(output) => output,
         Err(error) => {
+            assert!(
+                std::env::var_os("REQUIRE_TOOLS").is_none_or(|value| value != "1"),
+                "setpriv (util-linux) is wanted: {error}"
+            );
             eprintln!("SKIPPED: tests run as root, and setpriv cannot be run: {error}");
             return;
         }
