@@ -3,16 +3,37 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 use testserver::{Fleet, Member};
+
+/// No demo of a test lives longer: what is awaited for so long does not come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The demo in a process of its own, which does not outlive the test.
 struct Demo {
     child: Child,
-    lines: BufReader<ChildStdout>,
-    log: BufReader<ChildStderr>,
+    started: Instant,
+    lines: Receiver<String>,
+    log: Receiver<String>,
     /// What was read of the log.
     said: String,
+}
+
+/// The lines of `stream`, each with its end.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 impl Demo {
@@ -26,29 +47,48 @@ impl Demo {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, lines, log, said: String::new() }
+        let lines = lines_of(child.stdout.take().unwrap());
+        let log = lines_of(child.stderr.take().unwrap());
+        Self { child, started: Instant::now(), lines, log, said: String::new() }
+    }
+
+    /// The next of `lines`; nothing when the stream has ended.
+    fn next(&self, lines: &Receiver<String>) -> Option<String> {
+        let left = PATIENCE.saturating_sub(self.started.elapsed());
+        assert!(!left.is_zero(), "waited {PATIENCE:?}; it said:\n{}", self.said);
+        match lines.recv_timeout(left) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                let rest: String = self.log.try_iter().collect();
+                panic!("waited {PATIENCE:?}; it said:\n{}{rest}", self.said)
+            }
+        }
     }
 
     /// Reads standard error up to the next line that contains `text`.
     fn said(&mut self, text: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.said);
+        loop {
+            let line = self.next(&self.log);
+            let line = line.unwrap_or_else(|| panic!("no {text:?} in:\n{}", self.said));
             self.said.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
         }
-        line
     }
 
     /// The next request's line.
     fn line(&mut self) -> serde_json::Value {
-        let mut line = String::new();
-        if self.lines.read_line(&mut line).unwrap() == 0 {
-            panic!("the demo ended: {}", self.rest().1);
+        match self.next(&self.lines) {
+            Some(line) => serde_json::from_str(&line).unwrap(),
+            None => panic!("the demo ended: {}", self.rest().1),
         }
-        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The requests' lines that are left, once it has ended.
+    fn rest_of_lines(&self) -> usize {
+        std::iter::from_fn(|| self.next(&self.lines)).count()
     }
 
     fn interrupt(&self) {
@@ -58,8 +98,10 @@ impl Demo {
 
     /// The exit code and all of standard error, once it has ended.
     fn rest(&mut self) -> (Option<i32>, String) {
-        std::io::copy(&mut self.lines, &mut std::io::sink()).unwrap();
-        self.log.read_to_string(&mut self.said).unwrap();
+        self.rest_of_lines();
+        while let Some(line) = self.next(&self.log) {
+            self.said.push_str(&line);
+        }
         (self.child.wait().unwrap().code(), std::mem::take(&mut self.said))
     }
 }
@@ -83,7 +125,7 @@ fn configuration(algorithm: &str, address: &str, endpoints: &[String]) -> String
 
 #[tokio::test]
 async fn an_edit_of_the_algorithm_is_followed_and_the_table_compares_both() {
-    let members = [(); 3].map(|()| Member { port: 0, delay: std::time::Duration::ZERO });
+    let members = [(); 3].map(|()| Member { port: 0, delay: Duration::ZERO });
     let fleet = Fleet::start("127.0.0.1", &members).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
@@ -233,7 +275,7 @@ async fn requests_are_sent_only_once_the_first_probes_are_answered() {
     let mut demo = Demo::start(folder.path(), &["--no-test-servers", "--rate", "100"]);
     server.wait_until(|counts| counts.in_flight == 1).await;
     // Time for twenty requests, of which none may come.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(server.counts().requests, 1, "the probe alone");
     server.release();
     let line = tokio::task::spawn_blocking(move || demo.line()).await.unwrap();
@@ -252,15 +294,13 @@ async fn a_rate_of_0_sends_nothing() {
         let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap().to_owned();
         demo.said("first probe round over");
         // Time for a request of the demo's usual rate.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         let mut client = TcpStream::connect(address).unwrap();
         client.write_all(b"GET /ours HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
         client.read_to_end(&mut Vec::new()).unwrap();
         assert_eq!(demo.line()["path"], "/ours");
         demo.interrupt();
-        let mut lines = String::new();
-        demo.lines.read_to_string(&mut lines).unwrap();
-        assert_eq!(lines, "");
+        assert_eq!(demo.rest_of_lines(), 0);
         assert_eq!(demo.rest().0, Some(0));
     };
     tokio::task::spawn_blocking(newcomer).await.unwrap();
