@@ -5,8 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testserver::{Fleet, Member};
+use tokio::time::Instant;
 
 /// No demo of a test lives longer: what is awaited for so long does not come.
 const PATIENCE: Duration = Duration::from_secs(60);
