@@ -61,6 +61,7 @@ mod values;
 fn variables(name: &str) -> Option<String> {
     match name {
         "SET" => Some("2".into()),
+        "ZERO" => Some("0".into()),
         "EMPTY" => Some(String::new()),
         "SECRET" => Some("hunter2".into()),
         _ => None,

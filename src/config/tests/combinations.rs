@@ -11,6 +11,27 @@ fn a_bad_probe_is_refused() {
             "  allowed: exactly one of `http` and `tcp`",
         ],
     );
+    for key in ["tcp", "http"] {
+        refuses(
+            &backend(&format!("healthProbe: {{ {key}: }}")),
+            &[
+                &format!(
+                    "config.yaml:5:20: backends[0].healthProbe.{key}: the key `{key}` has no value"
+                ),
+                "  allowed: a map, which may be empty: `{}`",
+                &format!("  did you mean `{key}: {{}}`?"),
+            ],
+        );
+    }
+    refuses(
+        &backend("healthProbe: { http: { statuses: [200-100, 700-600] } }"),
+        &[
+            "config.yaml:5:39: backends[0].healthProbe.http.statuses[0]: `200-100` is a range that ends before it begins",
+            "  allowed: a status such as `200`, or a range such as `200-299`, from 200 to 599",
+            "config.yaml:5:48: backends[0].healthProbe.http.statuses[1]: `700-600` is a range that ends before it begins",
+            "  allowed: a status such as `200`, or a range such as `200-299`, from 200 to 599",
+        ],
+    );
     refuses(
         &backend("healthProbe: { http: {}, tcp: {} }"),
         &[
@@ -103,6 +124,17 @@ fn a_second_of_what_must_be_unique_is_refused() {
 }
 
 #[test]
+fn a_clash_with_the_default_admin_port_is_told_where_it_was_typed() {
+    let lines = [
+        "config.yaml:1:36: listeners[0].address: duplicate address `127.0.0.1:9900`: it is the default of `admin.address`",
+        r#"  allowed: another port here, another `admin.address`, or `admin: { address: "" }` for no admin port"#,
+    ];
+    refuses(&address("127.0.0.1:9900"), &lines);
+    refuses(&format!("{}admin: {{}}\n", address("127.0.0.1:9900")), &lines);
+    assert!(read(&format!("{}admin: {{ address: \"\" }}\n", address("127.0.0.1:9900"))).is_ok());
+}
+
+#[test]
 fn combinations_that_cannot_work_are_refused() {
     refuses(
         "listeners: [{ name: a, address: 127.0.0.1:8080 }]\nbackends: [{ name: a, endpoints: [http://a] }, { name: b, endpoints: [http://a] }]\n",
@@ -128,8 +160,8 @@ fn combinations_that_cannot_work_are_refused() {
     refuses(
         &backend("timeouts: { attempt: 1m30s, request: 1m }"),
         &[
-            "config.yaml:5:26: backends[0].timeouts.attempt: an attempt may take longer (90s) than its request (60s)",
-            "  allowed: at most 60s, or a longer `request`",
+            "config.yaml:5:26: backends[0].timeouts.attempt: an attempt may take longer (1m30s) than its request (1m)",
+            "  allowed: at most 1m, or a longer `request`",
         ],
     );
     refuses(
