@@ -131,9 +131,17 @@ mod tests {
     #[test]
     fn the_help_names_every_command_exit_code_and_an_example() {
         let help = Cli::command().render_long_help().to_string();
-        for part in
-            ["run", "demo", "check", "  0  ", "  1  ", "  2  ", "  3  ", "outrigger run --config"]
-        {
+        for part in [
+            "run",
+            "demo",
+            "check",
+            "  0  ",
+            "  1  ",
+            "  2  ",
+            "  3  ",
+            "  4  ",
+            "outrigger run --config",
+        ] {
             assert!(help.contains(part), "{part} is missing in:\n{help}");
         }
     }

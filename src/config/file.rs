@@ -75,7 +75,7 @@ pub struct Shutdown {
     /// How long connections are still accepted while the process already says that it is not ready.
     #[schemars(extend("default" = Duration(defaults::DRAIN_DELAY)))]
     pub drain_delay: Field<Duration>,
-    /// How long, after that, requests in flight may take to end.
+    /// How long, after that, requests in flight may take to end. Those that it cuts make the exit code 4.
     #[schemars(extend("default" = Duration(defaults::DRAIN_TIMEOUT)))]
     pub drain_timeout: Field<Duration>,
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, said to the operator: where, what was found, what would be right.
 
 use super::tree::{At, Place};
+use super::url::parse_authority;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt;
@@ -207,8 +208,10 @@ pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut out = String::new();
     let mut text = text;
+    // An authority that is one as it stands hides no password; one with a `/` in its password is none.
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((_, host)) = rest.rsplit_once('@')
+        && parse_authority(rest.split(['/', '?', '#']).next().unwrap_or(rest)).is_err()
     {
         out = format!("{}://…@", shown(scheme));
         text = host;

@@ -288,8 +288,8 @@ impl Word for Statuses {
         };
         match (code(first), code(last)) {
             (Some(first), Some(last)) if first > last => {
-                Err(Fault::new("is a range that ends before it begins")
-                    .suggest(format!("{last}-{first}")))
+                let turned = (last >= 200 && first <= 599).then(|| format!("{last}-{first}"));
+                Err(Fault::new("is a range that ends before it begins").suggest(turned))
             }
             (Some(first), Some(last)) if first >= 200 && last <= 599 => Ok(Self(first, last)),
             (Some(_), Some(_)) => Err(Fault::new("is out of range")),

@@ -159,6 +159,7 @@ fn every_snapshot_belongs_to_a_test() {
 fn variables(name: &str) -> Option<String> {
     match name {
         "SET" => Some("2".into()),
+        "ZERO" => Some("0".into()),
         "EMPTY" => Some(String::new()),
         "SECRET" => Some("hunter2".into()),
         _ => None,

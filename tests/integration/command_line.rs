@@ -51,6 +51,46 @@ fn a_misspelt_level_ends_with_2_and_names_its_origin() {
     assert!(said.starts_with("outrigger: --log-level: `inof`"), "{said}");
 }
 
+/// What a run says that cannot start, since its port is taken: enough to see what is logged.
+fn log_of_a_run(variable: Option<&str>, arguments: &[&str]) -> (i32, String) {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    std::fs::write(folder.path().join("config.yaml"), VALID.replace("127.0.0.1:0", &address))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+    command.arg("run").args(arguments).current_dir(folder.path()).env_remove("OUTRIGGER_LOG");
+    if let Some(variable) = variable {
+        command.env("OUTRIGGER_LOG", variable);
+    }
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_environment_says_what_is_logged_unless_a_flag_does() {
+    for (variable, flag, debug) in [
+        (None, &[][..], false),
+        (Some("debug"), &[][..], true),
+        (Some(""), &[][..], false),
+        (Some("debug"), &["--log-level", "error"][..], false),
+        (Some("error"), &["--log-level", "debug"][..], true),
+        // Of the flag's concern only: the variable is not even read.
+        (Some("inof"), &["--log-level", "debug"][..], true),
+    ] {
+        let (code, said) = log_of_a_run(variable, flag);
+        assert_eq!(code, 1, "{said}");
+        assert_eq!(said.contains("DEBUG"), debug, "{variable:?} {flag:?}:\n{said}");
+    }
+}
+
+#[test]
+fn a_misspelt_level_in_the_environment_ends_with_2_and_names_the_variable() {
+    let (code, said) = log_of_a_run(Some("inof"), &[]);
+    assert_eq!(code, 2);
+    assert!(said.starts_with("outrigger: OUTRIGGER_LOG: `inof`: `inof` is no level\n"), "{said}");
+}
+
 #[test]
 fn run_without_a_configuration_ends_with_3_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -26,6 +26,8 @@ mod messages;
 mod process;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/slow_readers.rs"]
+mod slow_readers;
 #[path = "proxy/smuggling.rs"]
 mod smuggling;
 #[path = "proxy/timeouts.rs"]

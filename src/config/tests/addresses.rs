@@ -49,3 +49,19 @@ fn a_bad_url_is_refused() {
         ],
     );
 }
+
+/// Only what stands before the host can be a password, even one that should have been percent-encoded.
+#[test]
+fn a_password_is_never_shown_and_nothing_else_is_hidden() {
+    for (typed, shown) in [
+        ("http://user:pw@a", "http://…@a"),
+        ("http://user:p/w@a", "http://…@a"),
+        ("http://user:p?w@a", "http://…@a"),
+        ("http://user:p@w@a/b", "http://…@a/b"),
+        ("http://a:1/@b?x", "http://a:1/@b?x"),
+        ("http://a/b?to=c@d", "http://a/b?to=c@d"),
+    ] {
+        let told = read(&url(typed)).unwrap_err();
+        assert!(told.contains(&format!(": `{shown}` is not a URL of an endpoint: ")), "{told}");
+    }
+}

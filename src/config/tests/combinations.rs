@@ -8,6 +8,9 @@ fn a_bad_probe_is_refused() {
         "bad_probe",
         &[
             &backend("healthProbe: { interval: 5s }"),
+            &backend("healthProbe: { tcp: }"),
+            &backend("healthProbe: { http: }"),
+            &backend("healthProbe: { http: { statuses: [200-100, 700-600] } }"),
             &backend("healthProbe: { http: {}, tcp: {} }"),
             &backend("healthProbe: { tcp: {}, interval: 0s, timeout: 1ms }"),
             &backend(
@@ -29,6 +32,17 @@ fn a_second_of_what_must_be_unique_is_refused() {
             "listeners: [{ name: a, address: 127.0.0.1:8080 }, { name: a, address: 127.0.0.1:8080 }]\nadmin: { address: 127.0.0.1:8080 }\nprobes: { address: 127.0.0.1:8080 }\nbackends: [{ name: demo, endpoints: [http://LocalHost:80/a/./b/, { url: http://localhost/a/b }] }]\n",
         ],
     );
+}
+
+#[test]
+fn a_clash_with_the_default_admin_port_is_told_where_it_was_typed() {
+    let lines = [
+        "config.yaml:1:36: listeners[0].address: duplicate address `127.0.0.1:9900`: it is the default of `admin.address`",
+        r#"  allowed: another port here, another `admin.address`, or `admin: { address: "" }` for no admin port"#,
+    ];
+    refuses(&address("127.0.0.1:9900"), &lines);
+    refuses(&format!("{}admin: {{}}\n", address("127.0.0.1:9900")), &lines);
+    assert!(read(&format!("{}admin: {{ address: \"\" }}\n", address("127.0.0.1:9900"))).is_ok());
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub struct Config {
     limits: String,
     timeouts: String,
     retry: String,
+    shutdown: String,
+    access_log: String,
+    admin: &'static str,
 }
 
 impl Config {
@@ -25,7 +28,15 @@ impl Config {
 
     pub fn to_urls(endpoints: Vec<String>) -> Self {
         let empty = String::new;
-        Self { endpoints, limits: empty(), timeouts: empty(), retry: empty() }
+        Self {
+            endpoints,
+            limits: empty(),
+            timeouts: empty(),
+            retry: empty(),
+            shutdown: empty(),
+            access_log: empty(),
+            admin: "",
+        }
     }
 
     /// `listeners[0].limits`
@@ -43,12 +54,28 @@ impl Config {
         Self { retry: retry.to_owned(), ..self }
     }
 
+    /// `shutdown`
+    pub fn shutdown(self, shutdown: &str) -> Self {
+        Self { shutdown: shutdown.to_owned(), ..self }
+    }
+
+    /// More of `telemetry.accessLog`.
+    pub fn access_log(self, access_log: &str) -> Self {
+        Self { access_log: format!(", {access_log}"), ..self }
+    }
+
+    /// With the admin port.
+    pub fn admin(self) -> Self {
+        Self { admin: "127.0.0.1:0", ..self }
+    }
+
     /// The file. One worker, so that there is one pool; `RoundRobin`, so that picks are known.
     pub fn text(&self, access_log: bool) -> String {
         format!(
-            "admin: {{ address: '' }}\n\
+            "admin: {{ address: '{}' }}\n\
              workers: 1\n\
-             telemetry: {{ accessLog: {{ enabled: {access_log} }} }}\n\
+             shutdown: {{ {} }}\n\
+             telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
              listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }} }}]\n\
              backends:\n\
              - name: test\n  \
@@ -56,6 +83,9 @@ impl Config {
                endpoints: [{}]\n  \
                timeouts: {{ {} }}\n  \
                retry: {{ {} }}\n",
+            self.admin,
+            self.shutdown,
+            self.access_log,
             self.limits,
             self.endpoints.join(", "),
             self.timeouts,
