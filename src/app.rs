@@ -5,7 +5,7 @@
 
 mod ports;
 
-use crate::admin::AdminContext;
+use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Problems};
 use crate::control::{Control, Effects};
@@ -19,6 +19,7 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use ports::{Ports, Prepared};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
-    /// Whether listeners on other than loopback addresses are refused.
+    /// Whether ports on other than loopback addresses are refused: listeners, admin and probes.
     pub loopback_only: bool,
     /// Told of every request that ended.
     pub observer: Option<Observer>,
@@ -60,7 +61,7 @@ pub enum StartError {
     /// The configuration is not valid.
     #[error("{0}")]
     Config(Problems),
-    /// A port cannot be had, or must not.
+    /// A port cannot be had, or must not. The message names the file and the key.
     #[error("{0}")]
     Port(String),
     /// The system refused something that every process needs.
@@ -68,14 +69,20 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// Gives the listeners as they are bound now, in the order in which they were added.
+pub type Listeners = Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>;
+
 /// A running process.
-#[derive(Debug)]
 pub struct App {
     bound: Bound,
     lifecycle: Lifecycle,
     store: Arc<Store>,
-    control: JoinHandle<()>,
+    listeners: Listeners,
+    control: JoinHandle<Cut>,
 }
+
+/// How many requests a process ended in the middle of: after the drain timeout, or on a second signal.
+type Cut = usize;
 
 impl App {
     /// Reads the configuration, binds every port and starts to serve. Returns once it listens; it is ready when the
@@ -87,31 +94,38 @@ impl App {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let _ = sender.send(Err(error.into()));
-                    return;
+                    return 0;
                 }
             };
-            runtime.block_on(async {
+            let cut = runtime.block_on(async {
                 match Running::start(options).await {
                     Err(error) => {
                         let _ = sender.send(Err(error));
+                        0
                     }
                     Ok(running) => {
                         let _ = sender.send(Ok(running.summary()));
-                        running.serve().await;
+                        running.serve().await
                     }
                 }
             });
             // A look-up that hangs must not keep the process from ending.
             runtime.shutdown_background();
+            cut
         })?;
         let ended = || io::Error::other("the control thread ended");
-        let (bound, lifecycle, store) = started.recv().map_err(|_| ended())??;
-        Ok(Self { bound, lifecycle, store, control })
+        let (bound, lifecycle, store, listeners) = started.recv().map_err(|_| ended())??;
+        Ok(Self { bound, lifecycle, store, listeners, control })
     }
 
-    /// Where it listens.
+    /// Where it listened at its start.
     pub fn bound(&self) -> &Bound {
         &self.bound
+    }
+
+    /// Where its listeners are now.
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// Its phase; also the way to stop it.
@@ -124,9 +138,16 @@ impl App {
         &self.store
     }
 
-    /// Waits until it has ended.
-    pub fn join(self) -> io::Result<()> {
+    /// Waits until it has ended; returns how many requests were cut, because the drain timeout or a second signal came
+    /// before their end.
+    pub fn join(self) -> io::Result<usize> {
         self.control.join().map_err(|_| io::Error::other("the control thread panicked"))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("bound", &self.bound).finish_non_exhaustive()
     }
 }
 
@@ -190,7 +211,7 @@ impl Running {
                 proxy.end();
                 threads.join();
                 access_log.finish();
-                return Err(StartError::Port(reason));
+                return Err(StartError::Port(format!("{}: {reason}", path.display())));
             }
         };
         ports.commit(prepared, &store.load());
@@ -207,12 +228,13 @@ impl Running {
         Ok(Self { control, signals, proxy, threads, access_log, starting, bound })
     }
 
-    fn summary(&self) -> (Bound, Lifecycle, Arc<Store>) {
-        (self.bound.clone(), self.control.lifecycle.clone(), Arc::clone(&self.control.store))
+    fn summary(&self) -> (Bound, Lifecycle, Arc<Store>, Listeners) {
+        let Control { lifecycle, store, effects, .. } = &self.control;
+        (self.bound.clone(), lifecycle.clone(), Arc::clone(store), effects.listeners())
     }
 
     /// Serves until the end of the process's life.
-    async fn serve(self) {
+    async fn serve(self) -> Cut {
         let lifecycle = self.control.lifecycle.clone();
         let first_round = lifecycle.hold_ready("first probe round");
         let _probes = probe::start(Arc::clone(&self.control.store), first_round);
@@ -229,22 +251,39 @@ impl Running {
         self.proxy.close();
         let threads = self.threads;
         let mut ended = tokio::task::spawn_blocking(move || threads.join());
-        tokio::select! {
-            _ = &mut ended => {}
+        let cut = tokio::select! {
+            _ = &mut ended => 0,
             () = lifecycle.wait_for(Phase::Ended) => {
+                let cut = in_flight(&control.store.load());
                 self.proxy.end();
                 let _ = ended.await;
+                cut
             }
-        }
+        };
         self.access_log.finish();
         lifecycle.end_now();
-        tracing::info!("ended");
+        match cut {
+            0 => tracing::info!("ended"),
+            cut => tracing::warn!("ended in the middle of {cut} requests"),
+        }
+        cut
     }
+}
+
+/// Requests that endpoints have not answered to the end; an upgraded connection is one, too.
+fn in_flight(snapshot: &Snapshot) -> usize {
+    let members = snapshot.backends.iter().flat_map(|backend| backend.members());
+    members.map(|member| member.endpoint.in_flight() as usize).sum()
 }
 
 fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
     let name = path.display().to_string();
-    config::load(&source.bytes, &name, &|name| std::env::var(name).ok()).map_err(StartError::Config)
+    let loaded = config::load(&source.bytes, &name, &|name| std::env::var(name).ok())
+        .map_err(StartError::Config)?;
+    for warning in loaded.warnings.list() {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.model)
 }
 
 fn worker_count(model: &Model) -> usize {

@@ -4,13 +4,13 @@ mod check;
 mod demo;
 mod exit;
 mod run;
+mod schema;
 
 use crate::telemetry::log;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Failure, Reason};
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The configuration that is taken when none is named.
@@ -23,6 +23,7 @@ Examples:
   outrigger demo                      see it work: test servers, requests, a file to edit
   outrigger run --config config.yaml  serve
   outrigger check config.yaml         say what is wrong with a file, without serving
+  outrigger schema > FILE             write the configuration's JSON Schema, for an editor
   kill -HUP PID                       look at the file again (changes are noticed anyway)
 
 Output: one JSON line per request on standard output, everything else on standard error.";
@@ -73,11 +74,13 @@ enum Command {
     /// Everything listens on loopback only.
     Demo(demo::Arguments),
     /// Say whether configuration files are valid, and all that is wrong with them
-    Check {
-        /// The files; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_help = check::HELP)]
+    Check(check::Arguments),
+    /// Print the JSON Schema of the configuration, for editors and validators
+    ///
+    /// Editors with a YAML language server complete and check a file whose first line is
+    /// `# yaml-language-server: $schema=outrigger.schema.json`, the schema being in that file beside it.
+    Schema,
 }
 
 /// The program, from its command line to its exit code.
@@ -104,7 +107,8 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
-            Command::Check { files } => check::run(&files),
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Schema => schema::run(),
         }
     }
 }
@@ -127,9 +131,17 @@ mod tests {
     #[test]
     fn the_help_names_every_command_exit_code_and_an_example() {
         let help = Cli::command().render_long_help().to_string();
-        for part in
-            ["run", "demo", "check", "  0  ", "  1  ", "  2  ", "  3  ", "outrigger run --config"]
-        {
+        for part in [
+            "run",
+            "demo",
+            "check",
+            "  0  ",
+            "  1  ",
+            "  2  ",
+            "  3  ",
+            "  4  ",
+            "outrigger run --config",
+        ] {
             assert!(help.contains(part), "{part} is missing in:\n{help}");
         }
     }

@@ -91,16 +91,22 @@ impl<E: Effects> Control<E> {
     }
 
     async fn reload(&mut self, source: &Source, hash: &str) -> Result<(), Refusal> {
-        let model = config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
-            .map_err(Refusal::Invalid)?;
+        let config::Loaded { model, warnings } =
+            config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
+                .map_err(Refusal::Invalid)?;
         let running = self.store.load();
         if model == *running.model {
             self.keep(source);
             return Ok(());
         }
+        for warning in warnings.list() {
+            tracing::warn!("{warning}");
+        }
         let next =
             Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);
-        let prepared = self.effects.prepare(&next.model).map_err(Refusal::Impossible)?;
+        let prepared = self.effects.prepare(&next.model);
+        let prepared =
+            prepared.map_err(|reason| Refusal::Impossible(format!("{}: {reason}", self.path)))?;
         self.effects.resolve(&next).await;
         self.swap(next, prepared, &running);
         Ok(())
@@ -114,7 +120,7 @@ impl<E: Effects> Control<E> {
         self.lifecycle
             .set_drain(Drain { delay: shutdown.drain_delay, timeout: shutdown.drain_timeout });
         self.source.accepted.fetch_add(1, Relaxed);
-        self.in_sync(&next.config_hash);
+        self.in_sync(&next.config_hash, Some(SystemTime::now()));
         let kept: u32 = kept_in_flight(running, &next);
         let changes = changes(&running.model, &next.model, self.workers).join("; ");
         tracing::info!(
@@ -131,18 +137,18 @@ impl<E: Effects> Control<E> {
             self.store.swap(running.with_hash(hash.clone()));
         }
         self.source.unchanged.fetch_add(1, Relaxed);
-        self.in_sync(&hash);
+        self.in_sync(&hash, self.source.load().loaded_at);
         tracing::info!(
             "reload: generation {} stays: the configuration says the same",
             running.generation
         );
     }
 
-    fn in_sync(&self, hash: &str) {
+    fn in_sync(&self, hash: &str, loaded_at: Option<SystemTime>) {
         self.source.store(source::Source {
             path: self.path.clone(),
             hash: Some(hash.to_owned()),
-            loaded_at: Some(SystemTime::now()),
+            loaded_at,
             refused: None,
         });
     }
@@ -150,10 +156,10 @@ impl<E: Effects> Control<E> {
     fn refuse(&self, hash: Option<String>, refusal: &Refusal) {
         self.source.refused.fetch_add(1, Relaxed);
         let before = self.source.load();
-        let errors = refusal.errors();
+        let (errors, more) = refusal.errors();
         self.source.store(source::Source {
             hash: hash.clone(),
-            refused: Some(Refused { hash, at: SystemTime::now(), errors }),
+            refused: Some(Refused { hash, at: SystemTime::now(), errors, more }),
             ..(*before).clone()
         });
         let generation = self.store.load().generation;
@@ -175,11 +181,13 @@ fn kept_in_flight(before: &Snapshot, after: &Snapshot) -> u32 {
 }
 
 impl Refusal {
-    /// The errors as `/status` shows them: an object each.
-    fn errors(&self) -> serde_json::Value {
+    /// The errors as `/status` shows them, an object each, and how many more there are.
+    fn errors(&self) -> (serde_json::Value, usize) {
         match self {
-            Self::Invalid(problems) => json!(problems.list()),
-            Self::Impossible(_) | Self::Unreadable(_) => json!([{ "message": self.to_string() }]),
+            Self::Invalid(problems) => (json!(problems.list()), problems.more()),
+            Self::Impossible(_) | Self::Unreadable(_) => {
+                (json!([{ "message": self.to_string() }]), 0)
+            }
         }
     }
 }

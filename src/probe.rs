@@ -4,6 +4,7 @@
 //! the probers whose endpoint or configuration changed. All run on the control runtime, none on a worker.
 
 mod check;
+mod panics;
 mod prober;
 mod resolve;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::lifecycle::ReadyGuard;
 use crate::model::{self, Probe};
 use crate::snapshot::{Snapshot, Store};
 use check::Failure;
+use panics::Panics;
 use prober::Prober;
 use std::collections::HashMap;
 use std::future::Future;
@@ -53,6 +55,7 @@ fn start_on(network: impl Network, store: Arc<Store>, ready: ReadyGuard) -> Prob
         store,
         network,
         running: HashMap::new(),
+        panics: Panics::default(),
     };
     supervisor.reconcile();
     drop(first_answer);
@@ -97,6 +100,7 @@ struct Supervisor<N> {
     swapped: tokio::sync::watch::Receiver<u64>,
     network: N,
     running: HashMap<(u64, Kind), Running>,
+    panics: Panics,
     /// Held by every prober until its first answer; cannot be had any more when the first round is over.
     first_answer: mpsc::WeakSender<()>,
 }
@@ -170,7 +174,9 @@ impl<N: Network> Supervisor<N> {
             }
             // What a prober found while this backend was being compiled was told to the one before.
             backend.refresh(Nanos::now());
+            self.panics.look(backend);
         }
+        self.panics.retain(&snapshot);
     }
 
     fn begin(&self, endpoint: &Arc<Endpoint>, backend: &Arc<str>, job: Job) -> Running {
@@ -179,6 +185,7 @@ impl<N: Network> Supervisor<N> {
             backend: Arc::clone(backend),
             store: Arc::clone(&self.store),
             network: self.network.clone(),
+            panics: self.panics.clone(),
         };
         // Readiness does not wait for DNS: a name that does not resolve fails its probes.
         let first_answer = self.first_answer.upgrade().filter(|_| job.kind() != Kind::Resolve);

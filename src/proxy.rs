@@ -120,9 +120,10 @@ impl Proxy {
 
     /// Accepts on `sockets`, one per worker, as the listener `name`. Its open connections are counted in `open`.
     pub fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>, open: &Arc<AtomicUsize>) {
+        // The first that accepts may hand a connection to any other at once: all must know the listener before.
+        self.command(|| Command::Listen { name: Arc::clone(name), open: Arc::clone(open) });
         for (link, socket) in self.shared.workers.iter().zip(sockets) {
-            let (name, open) = (Arc::clone(name), Arc::clone(open));
-            link.send(Command::Listen { name, socket, open });
+            link.send(Command::Accept { name: Arc::clone(name), socket });
         }
     }
 
@@ -191,3 +192,6 @@ impl WorkerLink {
         let _ = self.commands.send(command);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ pub struct Status {
     pub generation: u64,
     pub config_hash: String,
     pub config_in_sync: bool,
+    pub running_since: String,
     pub refused: Option<Refused>,
     pub reloads: Reloads,
     pub workers: usize,
@@ -28,6 +29,7 @@ pub struct Status {
 pub struct Refused {
     pub hash: Option<String>,
     pub errors: serde_json::Value,
+    pub more: usize,
 }
 
 /// What became of the changes seen so far.

@@ -8,6 +8,8 @@ mod algorithms;
 mod edit;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/health.rs"]
+mod health;
 #[path = "e2e/ready.rs"]
 mod ready;
 #[path = "e2e/reload.rs"]
@@ -24,6 +26,8 @@ mod scene;
 mod shutdown;
 #[path = "e2e/smoke.rs"]
 mod smoke;
+#[path = "e2e/start.rs"]
+mod start;
 #[path = "e2e/state.rs"]
 mod state;
 #[path = "e2e/switch.rs"]

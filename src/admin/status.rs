@@ -47,6 +47,8 @@ struct Refused {
     hash: Option<String>,
     at: String,
     errors: serde_json::Value,
+    /// Errors besides those listed.
+    more: usize,
 }
 
 /// What became of the changes seen so far.
@@ -132,6 +134,7 @@ impl Status {
                 hash: refused.hash.clone(),
                 at: time(refused.at),
                 errors: refused.errors.clone(),
+                more: refused.more,
             }),
             reloads: Reloads { accepted, refused, unchanged },
             workers: context.workers,

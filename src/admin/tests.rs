@@ -62,7 +62,7 @@ fn context() -> (AdminContext, ReadyGuard) {
 }
 
 fn compile(text: &str, previous: Option<&Snapshot>) -> Snapshot {
-    let model = config::load(text.as_bytes(), "config.yaml", &|_| None).unwrap();
+    let model = config::load(text.as_bytes(), "config.yaml", &|_| None).unwrap().model;
     Snapshot::compile(Arc::new(model), config::hash(text.as_bytes()), previous, 2)
 }
 
@@ -184,6 +184,7 @@ async fn a_refused_configuration_is_never_shown_as_the_running_one() {
             hash: Some("other".into()),
             at: SystemTime::UNIX_EPOCH,
             errors: errors.clone(),
+            more: 7,
         }),
         ..(*context.source.load()).clone()
     });
@@ -192,7 +193,8 @@ async fn a_refused_configuration_is_never_shown_as_the_running_one() {
     let status = status(server.address()).await;
     assert_eq!(status["configHash"], config::hash(CONFIG.as_bytes()));
     assert_eq!(status["configInSync"], false);
-    let refused = json!({ "hash": "other", "at": "1970-01-01T00:00:00.000Z", "errors": errors });
+    let refused =
+        json!({ "hash": "other", "at": "1970-01-01T00:00:00.000Z", "errors": errors, "more": 7 });
     assert_eq!(status["refused"], refused);
     assert_eq!(status["source"]["hash"], "other");
     assert_eq!(status["reloads"], json!({ "accepted": 0, "refused": 1, "unchanged": 0 }));

@@ -1,6 +1,6 @@
 //! Every port that the process has: bound before a snapshot runs, put to use and given back after.
 
-use super::{Bound, RESOLVE_AT_MOST};
+use super::{Bound, Listeners, RESOLVE_AT_MOST};
 use crate::admin::{self, AdminContext, AdminServer, BoundListener};
 use crate::control::Effects;
 use crate::model::{Listener, Model};
@@ -69,6 +69,11 @@ impl Ports {
         Self { proxy, workers, loopback_only, context, listeners, admin: None, probes: None }
     }
 
+    /// Gives the listeners' addresses whenever it is asked.
+    pub(super) fn listeners(&self) -> Listeners {
+        Arc::clone(&self.context.listeners)
+    }
+
     /// Where the ports are.
     pub(super) fn bound(&self) -> Bound {
         let listeners = lock(&self.listeners);
@@ -95,13 +100,6 @@ impl Ports {
         let mut bound = Vec::new();
         for listener in next.listeners.iter().filter(|listener| !is_kept(listener)) {
             let name = &listener.name;
-            if self.loopback_only && !listener.address.ip().is_loopback() {
-                return Err(format!(
-                    "listener {name}: the demo listens on loopback addresses only, not on {}; choose 127.0.0.1 or \
-                     [::1], or use `outrigger run`",
-                    listener.address
-                ));
-            }
             let sockets = socket::bind(listener.address, self.workers)
                 .map_err(|error| format!("listener {name} (listeners[].address): {error}"))?;
             let address = sockets.first().map(TcpListener::local_addr);
@@ -109,6 +107,26 @@ impl Ports {
             bound.push((listener.clone(), address, sockets));
         }
         Ok(bound)
+    }
+
+    /// Refuses an address that others could reach, where only loopback is allowed.
+    fn guard_loopback(&self, next: &Model) -> Result<(), String> {
+        let listeners = next.listeners.iter().map(|listener| {
+            (format!("listener {} (listeners[].address)", listener.name), listener.address)
+        });
+        let admin = next.admin.map(|address| ("admin.address".to_owned(), address));
+        let probes = next.probes.map(|address| ("probes.address".to_owned(), address));
+        let mut reachable = listeners
+            .chain(admin)
+            .chain(probes)
+            .filter(|(_, address)| self.loopback_only && !address.ip().is_loopback());
+        match reachable.next() {
+            None => Ok(()),
+            Some((key, address)) => Err(format!(
+                "{key}: the demo listens on loopback addresses only, not on {address}; choose 127.0.0.1 or [::1], \
+                 or use `outrigger run`"
+            )),
+        }
     }
 
     fn change(
@@ -180,6 +198,7 @@ impl Effects for Ports {
     type Prepared = Prepared;
 
     fn prepare(&mut self, next: &Model) -> Result<Prepared, String> {
+        self.guard_loopback(next)?;
         Ok(Prepared {
             sockets: self.bind_listeners(next)?,
             admin: self.change(self.admin.as_ref(), next.admin, admin::start)?,

@@ -40,6 +40,9 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
+    /// This process or this machine has no socket or no port left; nothing is known of the endpoint.
+    #[error("no connection can be opened here: {0}")]
+    Exhausted(io::Error),
     /// No address answered in time.
     #[error("connect to {address}: no answer within {after:?}")]
     TimedOut {
@@ -78,8 +81,14 @@ impl Connection {
                     }
                 }
             };
-            if outcome.is_ok() {
-                break;
+            match outcome {
+                Ok(_) => break,
+                Err(ConnectError::Failed { address, source })
+                    if is_exhaustion(&source, address) =>
+                {
+                    outcome = Err(ConnectError::Exhausted(source));
+                }
+                Err(_) => {}
             }
         }
         outcome.map(|stream| {
@@ -107,6 +116,27 @@ impl Connection {
             self.received = BytesMut::new();
         }
     }
+}
+
+/// Whether a connect failed for want of something on our side: files (EMFILE, ENFILE), memory (ENOBUFS, ENOMEM), or local ports
+/// (EADDRNOTAVAIL).
+fn is_exhaustion(error: &io::Error, address: SocketAddr) -> bool {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => true,
+        Some(Errno::ADDRNOTAVAIL) => has_source_for(address),
+        _ => false,
+    }
+}
+
+/// Whether this machine has an address from which `address` could be reached. EADDRNOTAVAIL says that it has none (`[::1]` where
+/// there is no IPv6), or that it has no TCP port left on it; a datagram socket needs the former only.
+fn has_source_for(address: SocketAddr) -> bool {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    std::net::UdpSocket::bind(any).is_ok_and(|socket| socket.connect(address).is_ok())
 }
 
 fn failed(address: SocketAddr, source: io::Error) -> ConnectError {

@@ -302,6 +302,16 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
         &self.body
     }
 
+    /// Goes on with the upload alone, while nobody asks for the response's next piece. Ready when there is no more to send.
+    pub fn poll_rest_of_upload(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The same as in poll_body: what fails here shows in the response.
+        let _ = self.poll_upload(cx);
+        match self.upload {
+            Upload::Done | Upload::Refused(_) => Poll::Ready(()),
+            Upload::Held | Upload::Sending => Poll::Pending,
+        }
+    }
+
     fn accept(&mut self, head: Head) -> Result<Head, ExchangeError> {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !self.wants_upgrade {
             return Err(ExchangeError::Malformed("101 to a request that asked for no upgrade"));

@@ -73,3 +73,100 @@ impl Pool {
         self.idle.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Resolution;
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpStream};
+
+    const ENDPOINT: u64 = 7;
+
+    /// A connection to `listener`, and the endpoint's side of it.
+    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
+        let addresses = vec![listener.local_addr().unwrap()];
+        let resolution = Resolution { addresses, error: None };
+        let connection = Connection::connect(&resolution, None).await.unwrap();
+        (connection, listener.accept().await.unwrap().0)
+    }
+
+    /// A pool with so many connections, each put back a second after the one before.
+    async fn filled(count: usize) -> (Pool, Vec<TcpStream>, Instant) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut pool, mut peers, start) = (Pool::default(), Vec::new(), Instant::now());
+        for number in 0..count {
+            let (connection, peer) = connection(&listener).await;
+            pool.put(ENDPOINT, connection, start + second(number as f64));
+            peers.push(peer);
+        }
+        (pool, peers, start)
+    }
+
+    fn second(count: f64) -> Duration {
+        Duration::from_secs_f64(count)
+    }
+
+    fn local(connection: Option<Connection>) -> Option<SocketAddr> {
+        connection.map(|connection| connection.stream.local_addr().unwrap())
+    }
+
+    fn peer(stream: &TcpStream) -> Option<SocketAddr> {
+        Some(stream.peer_addr().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_was_used_last_is_used_next() {
+        let (mut pool, peers, start) = filled(3).await;
+        let now = start + second(3.0);
+        for expected in peers.iter().rev() {
+            assert_eq!(local(pool.take(ENDPOINT, now, true)), peer(expected));
+        }
+        assert!(pool.take(ENDPOINT, now, true).is_none());
+        assert!(pool.take(ENDPOINT + 1, now, true).is_none());
+    }
+
+    /// B7
+    #[tokio::test]
+    async fn a_connection_idles_for_less_than_four_seconds() {
+        for (idle, is_kept) in [(3.999, true), (4.0, false)] {
+            let (mut pool, _peers, start) = filled(1).await;
+            assert_eq!(
+                pool.take(ENDPOINT, start + second(idle), true).is_some(),
+                is_kept,
+                "{idle}"
+            );
+            let (mut pool, _peers, start) = filled(1).await;
+            pool.sweep(start + second(idle));
+            assert_eq!((pool.len(), pool.is_empty()), (usize::from(is_kept), !is_kept), "{idle}");
+        }
+        // Of several only the older ones go.
+        let (mut pool, peers, start) = filled(3).await;
+        pool.sweep(start + second(5.0));
+        assert_eq!(pool.len(), 1);
+        assert_eq!(local(pool.take(ENDPOINT, start + second(5.0), true)), peer(&peers[2]));
+    }
+
+    /// B7
+    #[tokio::test]
+    async fn a_connection_that_the_endpoint_has_closed_is_passed_by() {
+        let (mut pool, mut peers, start) = filled(2).await;
+        drop(peers.pop());
+        assert_eq!(local(pool.take(ENDPOINT, start + second(1.0), true)), peer(&peers[0]));
+        assert_eq!(pool.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn no_more_than_the_limit_are_kept_and_each_endpoint_has_its_own() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut pool, now) = (Pool::default(), Instant::now());
+        for _ in 0..=MAX_IDLE {
+            // The other side is of no account here, and would need as many files again.
+            pool.put(ENDPOINT, connection(&listener).await.0, now);
+        }
+        pool.put(ENDPOINT + 1, connection(&listener).await.0, now);
+        assert_eq!(pool.len(), MAX_IDLE + 1);
+        pool.retain(|endpoint| endpoint != ENDPOINT);
+        assert_eq!(pool.len(), 1);
+    }
+}

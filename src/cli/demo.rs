@@ -8,7 +8,7 @@ mod traffic;
 
 use super::exit::{Failure, Reason};
 use super::{DEFAULT_CONFIG, run, say};
-use crate::app::{App, Options, StartError};
+use crate::app::{App, Options};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::model::Algorithm;
 use file::File;
@@ -52,20 +52,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         loopback_only: true,
         observer: Some(Tally::observer(&tally)),
     };
-    let app = App::start(options).map_err(|error| {
-        let failure = run::explain(&error);
-        match error {
-            StartError::Port(_) => {
-                failure.hint(format_args!("the file is {}", file.path.display()))
-            }
-            _ => failure,
-        }
-    })?;
+    let app = App::start(options).map_err(|error| run::explain(&error))?;
     let bound = app.bound();
     let address = bound.listeners.first().map(|(_name, address)| *address);
     say(greeting(&file, fleet.as_ref(), address, bound.admin));
     stage.play(without_delay(app.lifecycle().clone()));
     if let (Some(address), Some(rate)) = (address, NonZeroU32::new(arguments.rate)) {
+        let listeners = Arc::clone(app.listeners());
+        // An edit may move the listener: the demo follows.
+        let address = move || listeners().first().map_or(address, |listener| listener.address);
         stage.play(send_while_ready(app.lifecycle().clone(), address, rate, Arc::clone(&lost)));
     }
     let outcome = app.join();
@@ -82,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if unsent > 0 {
         say(format_args!("Not sent, because too many others waited for their answers: {unsent}"));
     }
-    outcome.map_err(|error| Failure::new(Reason::Runtime, error))
+    run::end(outcome)
 }
 
 fn test_servers(stage: &Stage) -> Result<Fleet, Failure> {
@@ -109,7 +104,7 @@ fn port(error: &testserver::StartError) -> &str {
 /// The client begins when the first probes are done, and sends nothing into a process that stops.
 async fn send_while_ready(
     lifecycle: Lifecycle,
-    address: SocketAddr,
+    address: impl Fn() -> SocketAddr,
     rate: NonZeroU32,
     lost: Arc<Lost>,
 ) {

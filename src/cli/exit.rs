@@ -12,6 +12,8 @@ pub(super) enum Reason {
     Usage = 2,
     /// A configuration is missing or invalid.
     Configuration = 3,
+    /// It ended before all requests did.
+    Cut = 4,
 }
 
 /// The end, and what the operator should know of it.
@@ -52,4 +54,5 @@ Exit codes:
   0  done, or ended by a signal after all requests were served
   1  could not start or go on: a port is in use, say
   2  the command line is wrong
-  3  a configuration is missing or invalid";
+  3  a configuration is missing or invalid
+  4  ended by a signal in the middle of requests: after the drain timeout, or by a second signal";

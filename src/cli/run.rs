@@ -21,7 +21,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let options = Options { config, loopback_only: false, observer: None };
     let app = App::start(options).map_err(|error| explain(&error))?;
-    app.join().map_err(|error| Failure::new(Reason::Runtime, error))
+    end(app.join())
+}
+
+/// How a process that served has ended.
+pub(super) fn end(outcome: std::io::Result<usize>) -> Result<(), Failure> {
+    match outcome {
+        Ok(0) => Ok(()),
+        Ok(1) => Err(Failure::new(Reason::Cut, "ended in the middle of a request")),
+        Ok(cut) => {
+            Err(Failure::new(Reason::Cut, format_args!("ended in the middle of {cut} requests")))
+        }
+        Err(error) => Err(Failure::new(Reason::Runtime, error)),
+    }
+    .map_err(|failure| match failure.reason {
+        Reason::Cut => failure.hint(
+            "the first signal lets requests in flight end, for as long as `shutdown.drainTimeout` allows",
+        ),
+        Reason::Runtime | Reason::Usage | Reason::Configuration => failure,
+    })
 }
 
 fn default_config() -> Result<PathBuf, Failure> {

@@ -6,6 +6,7 @@ mod address;
 mod duration;
 mod http;
 mod quantity;
+mod spell;
 
 pub use address::{Address, OptionalAddress};
 pub use duration::Duration;
@@ -260,6 +261,9 @@ impl Word for HostHeader {
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text.contains("://") {
+            return Err(Fault::new("is not a host: it is a URL"));
+        }
         match super::url::parse_authority(text) {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(why) => Err(Fault::new(format!("is not a host: {why}"))),
@@ -284,8 +288,8 @@ impl Word for Statuses {
         };
         match (code(first), code(last)) {
             (Some(first), Some(last)) if first > last => {
-                Err(Fault::new("is a range that ends before it begins")
-                    .suggest(format!("{last}-{first}")))
+                let turned = (last >= 200 && first <= 599).then(|| format!("{last}-{first}"));
+                Err(Fault::new("is a range that ends before it begins").suggest(turned))
             }
             (Some(first), Some(last)) if first >= 200 && last <= 599 => Ok(Self(first, last)),
             (Some(_), Some(_)) => Err(Fault::new("is out of range")),

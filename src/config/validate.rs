@@ -16,6 +16,7 @@ use super::tree::At;
 use crate::model::{self, IpNet, Model, defaults};
 use defaulted::{access_log, duration, limit, limits, number, retry, shutdown};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,29 +60,46 @@ impl Validator<'_> {
         }
     }
 
-    fn admin(
+    fn admin<'t>(
         &self,
         typed: &Field<file::Admin>,
-        at: &At<'_>,
-        addresses: &mut Unique<SocketAddr>,
+        at: &At<'t>,
+        addresses: &mut Unique<'t, SocketAddr>,
     ) -> Option<SocketAddr> {
-        let address = match typed.get().map(|admin| &admin.address) {
-            Some(Field::Present(address)) => address.0,
+        match typed.get().map(|admin| &admin.address) {
+            Some(Field::Present(address)) => {
+                let address = address.0?;
+                self.unique_address(addresses, address, &at.key("admin").key("address"));
+                Some(address)
+            }
             Some(Field::Invalid) => None,
-            Some(Field::Absent) | None => defaults::ADMIN_ADDRESS.parse().ok(),
-        }?;
-        self.unique_address(addresses, address, &at.key("admin").key("address"));
-        Some(address)
+            Some(Field::Absent) | None => {
+                let address = defaults::ADMIN_ADDRESS.parse().ok()?;
+                if let Some(taken) = addresses.seen.get(&address) {
+                    let fault = Fault::new(format!(
+                        "duplicate address `{}`: it is the default of `admin.address`",
+                        taken.shown()
+                    ));
+                    self.problems.value(
+                        taken,
+                        fault.allow(
+                            "another port here, another `admin.address`, or `admin: { address: \"\" }` for no admin port",
+                        ),
+                    );
+                }
+                Some(address)
+            }
+        }
     }
 
-    fn listeners(
+    fn listeners<'t>(
         &self,
         typed: &List<file::Listener>,
-        at: &At<'_>,
-        addresses: &mut Unique<SocketAddr>,
+        at: &At<'t>,
+        addresses: &mut Unique<'t, SocketAddr>,
     ) -> Vec<model::Listener> {
         let mut names = Unique::new("name");
-        let listener = |(typed, at): (&file::Listener, At<'_>)| {
+        let listener = |(typed, at): (&file::Listener, At<'t>)| {
             let name = self.required(&typed.name, &at, "name", Name::expected);
             let address = self.required(&typed.address, &at, "address", Address::expected);
             if let Some(name) = name {
@@ -142,7 +160,7 @@ impl Validator<'_> {
         backends
     }
 
-    fn endpoints(&self, backend: &file::Backend, at: &At<'_>) -> Vec<model::Endpoint> {
+    fn endpoints<'t>(&self, backend: &file::Backend, at: &At<'t>) -> Vec<model::Endpoint> {
         if backend.endpoints.is_absent() && (at.has("dns") || at.has("service")) {
             // That these are not available yet has been said; asking for `endpoints` as well would be noise.
             return Vec::new();
@@ -150,7 +168,7 @@ impl Validator<'_> {
         let mut urls = Unique::new("endpoint");
         let typed = self.items(&backend.endpoints, at, "endpoints");
         let count = typed.len();
-        let endpoint = |(typed, at): (&file::Endpoint, At<'_>)| {
+        let endpoint = |(typed, at): (&file::Endpoint, At<'t>)| {
             let url = self.required(&typed.url, &at, "url", Url::expected)?.0.clone();
             self.unique(&mut urls, url.clone(), &at.key("url"));
             let weight = number(&typed.weight, u64::from(defaults::WEIGHT)) as u32;
@@ -174,7 +192,16 @@ impl Validator<'_> {
         let one = "exactly one of `http` and `tcp`";
         match (http, tcp) {
             (Field::Absent, Field::Absent) => {
-                self.problems.value(at, Fault::new("neither `http` nor `tcp`").allow(one));
+                match ["http", "tcp"].into_iter().find(|key| at.has(key)) {
+                    Some(key) => {
+                        let fault = Fault::new(format!("the key `{key}` has no value"));
+                        let fault = fault.allow("a map, which may be empty: `{}`");
+                        self.problems.key(&at.key(key), fault.suggest(format!("{key}: {{}}")));
+                    }
+                    None => {
+                        self.problems.value(at, Fault::new("neither `http` nor `tcp`").allow(one));
+                    }
+                }
                 None
             }
             (Field::Absent, tcp) => tcp.get().map(|_| model::ProbeCheck::Tcp),
@@ -194,12 +221,20 @@ impl Validator<'_> {
             && attempt > request
             && typed.request != Field::Invalid
         {
+            // As typed: a variable's value may be a secret.
+            let at = at.key("timeouts");
+            let longest = match typed.request.is_absent() {
+                true => format!("{request:?}"),
+                false => at.key("request").shown(),
+            };
             let default = if typed.request.is_absent() { ", the default" } else { "" };
+            let at = at.key("attempt");
             let fault = Fault::new(format!(
-                "an attempt may take longer ({attempt:?}) than its request ({request:?}{default})"
+                "an attempt may take longer ({}) than its request ({longest}{default})",
+                at.shown()
             ));
-            let fault = fault.allow(format!("at most {request:?}, or a longer `request`"));
-            self.problems.value(&at.key("timeouts").key("attempt"), fault);
+            let fault = fault.allow(format!("at most {longest}, or a longer `request`"));
+            self.problems.value(&at, fault);
         }
         model::Timeouts {
             connect: limit(&typed.connect, Some(defaults::CONNECT_TIMEOUT)),
@@ -239,10 +274,11 @@ impl Validator<'_> {
     /// The valid items of the list `key` of `at`, which may be left out but not be empty: of all or none, it is not clear
     /// what that would mean.
     fn some<'f, 't, T>(&self, typed: &'f List<T>, at: &At<'t>, key: &str) -> Vec<(&'f T, At<'t>)> {
-        match typed.is_absent() {
-            true => Vec::new(),
-            false => self.items(typed, at, key),
+        if typed.get().is_some_and(Vec::is_empty) {
+            let allowed = format!("at least one item, or no `{key}` at all");
+            self.problems.value(&at.key(key), Fault::new("an empty list").allow(allowed));
         }
+        self.any(typed, at, key)
     }
 
     /// The valid items of the list `key` of `at`, which may be left out or empty.
@@ -281,6 +317,8 @@ impl Validator<'_> {
                     let fault = Fault::new(format!("the key `{empty}` has no value"));
                     self.problems.key(&at.key(empty), fault.allow(allowed()));
                 }
+                // One that is misspelt has been told.
+                None if at.has_other(&names) => {}
                 None => {
                     let fault = Fault::new(match names[..] {
                         [one, other] => format!("neither `{one}` nor `{other}`"),
@@ -331,7 +369,12 @@ impl Validator<'_> {
         value
     }
 
-    fn unique_address(&self, addresses: &mut Unique<SocketAddr>, address: SocketAddr, at: &At<'_>) {
+    fn unique_address<'t>(
+        &self,
+        addresses: &mut Unique<'t, SocketAddr>,
+        address: SocketAddr,
+        at: &At<'t>,
+    ) {
         // The system chooses a different one for each port 0. An IPv4 address written as IPv6 is the same; anything else
         // may share a port: our sockets do, and the kernel gives a connection to the most specific address.
         if address.port() != 0 {
@@ -340,13 +383,18 @@ impl Validator<'_> {
         }
     }
 
-    fn unique<T: Eq + Hash + ToString>(&self, seen: &mut Unique<T>, value: T, at: &At<'_>) {
-        let text = value.to_string();
+    fn unique<'t, T: Eq + Hash>(&self, seen: &mut Unique<'t, T>, value: T, at: &At<'t>) {
         let kind = seen.kind;
-        if let Some(first) = seen.insert(value, &at.path) {
-            let fault = Fault::new(format!("duplicate {kind} `{text}`"));
-            self.problems
-                .value(at, fault.allow(format!("each {kind} once; the first is at {first}")));
+        match seen.seen.entry(value) {
+            Entry::Vacant(place) => {
+                place.insert(at.clone());
+            }
+            Entry::Occupied(first) => {
+                let fault = Fault::new(format!("duplicate {kind} `{}`", at.shown()));
+                let first = &first.get().path;
+                let allowed = format!("each {kind} once; the first is at {first}");
+                self.problems.value(at, fault.allow(allowed));
+            }
         }
     }
 }
@@ -361,23 +409,14 @@ fn listed(names: &[&str], and: &str) -> String {
     }
 }
 
-/// Values that may occur only once, and where each was found.
-struct Unique<T> {
+/// Values that may occur only once, and where each was found first.
+struct Unique<'t, T> {
     kind: &'static str,
-    seen: HashMap<T, String>,
+    seen: HashMap<T, At<'t>>,
 }
 
-impl<T: Eq + Hash> Unique<T> {
+impl<T> Unique<'_, T> {
     fn new(kind: &'static str) -> Self {
         Self { kind, seen: HashMap::new() }
-    }
-
-    /// Where the value was found before.
-    fn insert(&mut self, value: T, path: &str) -> Option<String> {
-        if let Some(first) = self.seen.get(&value) {
-            return Some(first.clone());
-        }
-        self.seen.insert(value, path.to_owned());
-        None
     }
 }

@@ -126,8 +126,8 @@ mod tests {
     use crate::config;
 
     fn model(text: &str) -> Model {
-        config::load(text.as_bytes(), "test", &|_| None)
-            .unwrap_or_else(|problems| panic!("{problems}"))
+        let loaded = config::load(text.as_bytes(), "test", &|_| None);
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).model
     }
 
     const BEFORE: &str = "

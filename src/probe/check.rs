@@ -7,7 +7,7 @@
 use crate::endpoint::{Endpoint, Resolution};
 use crate::model::{Probe, ProbeCheck};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -74,7 +74,7 @@ pub(super) async fn check(endpoint: &Endpoint, probe: &Probe) -> Result<Duration
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Failure::Request(error.to_string()))?;
-    timeout_at(deadline, exchange(stream, request, statuses, body.as_ref()))
+    timeout_at(deadline, exchange(endpoint, stream, request, statuses, body.as_ref()))
         .await
         .unwrap_or(Err(Failure::AnswerTimeout(probe.timeout)))
 }
@@ -104,6 +104,7 @@ async fn connect(
 }
 
 async fn exchange(
+    endpoint: &Endpoint,
     stream: TcpStream,
     request: Request<Empty<Bytes>>,
     statuses: &[(u16, u16)],
@@ -114,6 +115,8 @@ async fn exchange(
         let started = Instant::now();
         let response = sender.send_request(request).await.map_err(broken)?;
         let latency = started.elapsed();
+        // So that the first upload to it needs not find out.
+        endpoint.set_speaks_http10(response.version() == Version::HTTP_10);
         judge(response, statuses, text).await.map(|()| latency)
     };
     let (mut connection, mut answer) = (pin!(connection), pin!(answer));

@@ -1,5 +1,6 @@
 //! One prober: a loop that does one job for one endpoint, and never two at once.
 
+use super::panics::Panics;
 use super::{Job, Network, resolve};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, Thresholds, Transition};
@@ -22,6 +23,7 @@ pub(super) struct Prober<N> {
     pub(super) backend: Arc<str>,
     pub(super) store: Arc<Store>,
     pub(super) network: N,
+    pub(super) panics: Panics,
 }
 
 impl<N: Network> Prober<N> {
@@ -131,18 +133,7 @@ impl<N: Network> Prober<N> {
     fn refresh(&self) {
         let snapshot = self.store.load();
         let Some(backend) = snapshot.backend(&self.backend) else { return };
-        let before = backend.eligible().panic;
         backend.refresh(Nanos::now());
-        match (before, backend.eligible().panic) {
-            (false, true) => tracing::warn!(
-                "backend {}: too few endpoints are healthy, all count as healthy until more are",
-                self.backend
-            ),
-            (true, false) => tracing::info!(
-                "backend {}: enough endpoints are healthy, unhealthy ones get no traffic again",
-                self.backend
-            ),
-            (true, true) | (false, false) => {}
-        }
+        self.panics.look(backend);
     }
 }

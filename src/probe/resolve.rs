@@ -15,6 +15,10 @@ use tokio::time::timeout;
 /// From the start of one look-up of a name to the start of the next.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 
+/// What an operator can do about a name that does not resolve.
+const REMEDY: &str = "check its spelling, and the name servers and search domains in /etc/resolv.conf (`getent hosts NAME` \
+    asks them); a Service of another Kubernetes namespace is called NAME.NAMESPACE";
+
 /// Without an address an endpoint is unhealthy, whether it has a health probe or not.
 const AT_ONCE: Thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };
 
@@ -89,12 +93,12 @@ fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, 
     match &after.error {
         Some(error) if after.addresses.is_empty() => {
             tracing::warn!(
-                "endpoint {url} of backend {backend}: {} does not resolve: {error}",
+                "endpoint {url} of backend {backend}: {} does not resolve: {error}; {REMEDY}",
                 url.host
             );
         }
         Some(error) => tracing::warn!(
-            "endpoint {url} of backend {backend}: {} does not resolve any more, the last answer ({addresses}) is kept: {error}",
+            "endpoint {url} of backend {backend}: {} does not resolve any more, the last answer ({addresses}) is kept: {error}; {REMEDY}",
             url.host
         ),
         None if before.addresses.is_empty() && before.error.is_none() => {

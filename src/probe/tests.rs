@@ -171,6 +171,24 @@ async fn a_prober_keeps_its_interval_from_start_to_start() {
     assert!((54..=67).contains(&starts.len()), "{}", starts.len());
 }
 
+/// Many that were started together must not go on together.
+#[tokio::test(start_paused = true)]
+async fn no_two_intervals_are_the_same_and_no_two_endpoints_keep_step() {
+    let network = Fake::healthy();
+    let store = store(configuration(&[1, 2]));
+    let _probes = start_on(network.clone(), store, guard());
+    sleep(60 * SECOND).await;
+    let intervals = |port| {
+        let starts = network.starts(port, HEALTH);
+        starts.windows(2).skip(1).map(|pair| (pair[1] - pair[0]).as_millis()).collect::<Vec<_>>()
+    };
+    let (one, two) = (intervals(1), intervals(2));
+    // Out of 200 ms each is drawn from; that 50 draws are 10 values or fewer is a matter of 1e-40.
+    let distinct = one.iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert!(distinct > 10, "{one:?}");
+    assert_ne!(one, two);
+}
+
 /// H1
 #[tokio::test(start_paused = true)]
 async fn a_probe_never_overlaps_itself() {

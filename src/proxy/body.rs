@@ -1,26 +1,33 @@
 //! A response's body on its way to the client. Its end, or its drop, is the end of the request.
 
+use super::client::ClientState;
 use super::record::Record;
 use super::request_body::RequestBody;
 use crate::backend::http1::{Exchange, ExchangeError};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
+
+/// An exchange whose response streams. The client's connection knows it too while the upload goes on: hyper asks for no more of the
+/// response while the client reads none of it, and a client that sends first and reads then would wait for ever.
+pub type SharedExchange = Rc<RefCell<Exchange<RequestBody>>>;
 
 /// A response's body.
 pub struct ProxyBody {
     content: Content,
-    /// Why the response was cut, to be told to hyper once what came before is on its way.
-    failure: Option<ExchangeError>,
+    /// Why the response was cut, to be told to hyper once what came before is written.
+    failure: Option<(ExchangeError, Rc<ClientState>)>,
     /// Reports the request when the body has ended.
     request: Option<Record>,
 }
 
 enum Content {
     Whole(Bytes),
-    Stream(Box<Exchange<RequestBody>>),
+    Stream(SharedExchange),
     Ended,
 }
 
@@ -31,7 +38,7 @@ impl ProxyBody {
     }
 
     /// A body that is still arriving.
-    pub fn stream(exchange: Box<Exchange<RequestBody>>) -> Self {
+    pub fn stream(exchange: SharedExchange) -> Self {
         Self { content: Content::Stream(exchange), failure: None, request: None }
     }
 
@@ -39,7 +46,7 @@ impl ProxyBody {
     pub fn ends(mut self, record: Record) -> Self {
         self.request = Some(record);
         if self.is_end_stream() {
-            self.finish(None);
+            self.finish();
         }
         self
     }
@@ -50,24 +57,38 @@ impl ProxyBody {
         }
     }
 
-    /// Ends the request, well or with `error`, and keeps the connection if it can be used again.
-    fn finish(&mut self, error: Option<&ExchangeError>) {
+    /// Ends the request, and keeps the connection to the endpoint if it can be used again.
+    fn finish(&mut self) {
         let content = std::mem::replace(&mut self.content, Content::Ended);
-        let Some(mut record) = self.request.take() else { return };
+        let Some(record) = self.request.take() else { return };
         let now = Instant::now();
-        match error {
-            None => record.complete = true,
-            Some(error) => {
-                record.reason = Some("response_cut");
-                record.detail = Some(error.to_string());
-            }
-        }
+        record.client.upload_ends();
         if let (Content::Stream(exchange), Some(pick)) = (content, &record.in_flight)
-            && let Some(connection) = exchange.into_reusable()
+            && let Some(exchange) = Rc::into_inner(exchange)
+            && let Some(connection) = exchange.into_inner().into_reusable()
         {
             record.worker.pool.borrow_mut().put(pick.endpoint().id(), connection, now);
         }
-        record.client.request_ends(now);
+        Rc::clone(&record.client).request_ends(record, now);
+    }
+
+    /// Ends the request with `error`.
+    fn cut(&mut self, error: ExchangeError) {
+        if let Some(record) = &mut self.request {
+            record.reason = Some("response_cut");
+            record.detail = Some(error.to_string());
+            self.failure = Some((error, Rc::clone(&record.client)));
+        }
+        self.finish();
+    }
+}
+
+/// The answer to a HEAD request has a body that nobody asks for.
+impl Drop for ProxyBody {
+    fn drop(&mut self) {
+        if let Content::Whole(_) = self.content {
+            self.finish();
+        }
     }
 }
 
@@ -80,34 +101,37 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
         let this = &mut *self;
-        if let Some(error) = this.failure.take() {
+        // hyper throws away what it has not written yet when it hears of an error. While it waits for us it writes, and asks
+        // again when that is done.
+        if let Some((error, _)) = this.failure.take_if(|(_, client)| !client.is_unwritten()) {
             return Poll::Ready(Some(Err(error)));
+        }
+        if this.failure.is_some() {
+            return Poll::Pending;
         }
         match &mut this.content {
             Content::Ended => Poll::Ready(None),
             Content::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.count(bytes.len());
-                this.finish(None);
+                this.finish();
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Content::Stream(exchange) => {
+                let mut exchange = exchange.borrow_mut();
                 let polled = ready!(exchange.poll_body(cx));
                 let complete = exchange.is_complete();
+                drop(exchange);
                 match polled {
                     Some(Ok(ref frame)) => this.count(frame.data_ref().map_or(0, Bytes::len)),
                     Some(Err(error)) => {
-                        this.finish(Some(&error));
-                        // hyper throws away what it has not written yet when it hears of an error. While it waits for us it
-                        // writes.
-                        this.failure = Some(error);
-                        cx.waker().wake_by_ref();
+                        this.cut(error);
                         return Poll::Pending;
                     }
                     None => {}
                 }
                 if complete {
-                    this.finish(None);
+                    this.finish();
                 }
                 Poll::Ready(polled)
             }
@@ -126,7 +150,7 @@ impl Body for ProxyBody {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(exchange) => {
-                exchange.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+                exchange.borrow().remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
             Content::Ended if self.failure.is_some() => SizeHint::default(),
             Content::Ended => SizeHint::with_exact(0),

@@ -1,5 +1,7 @@
 //! A client's connection as its timers and its requests see it, and the socket that keeps it up to date.
 
+use super::body::SharedExchange;
+use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::Limits;
 use ipnet::IpNet;
@@ -18,6 +20,8 @@ use tokio::time::Instant;
 
 /// Responses up to this size, in bytes, are written in one piece.
 const JOIN_LIMIT: usize = 1024;
+/// How many of the last bytes are remembered, to see where one request ends and the next begins.
+const TAIL: usize = 4;
 
 /// A listener as one worker knows it.
 #[derive(Debug)]
@@ -43,12 +47,11 @@ pub enum Phase {
     Head,
     /// A request waits for its response; the request has timers of its own.
     Request,
-    /// A response is streaming; it may pause for this long.
+    /// A response is on its way, until its last byte is written; it may pause for this long.
     Streaming(Option<Duration>),
 }
 
 /// One client's connection.
-#[derive(Debug)]
 pub struct ClientState {
     /// The client's address.
     pub peer: SocketAddr,
@@ -62,8 +65,18 @@ pub struct ClientState {
     progress: Cell<Instant>,
     /// The endpoint whose response is streaming.
     streams_from: Cell<Option<u64>>,
-    /// Whether bytes came since the request's body was read to its end: the beginning of the next head.
+    /// Whether bytes have come that belong to the next request: the beginning of its head.
     early_bytes: Cell<bool>,
+    /// Whether the request's body has not been read to its end.
+    body_open: Cell<bool>,
+    /// The last bytes that came in.
+    tail: Cell<[u8; TAIL]>,
+    /// Whether a response was handed over to its end, and is not yet written to its end.
+    unwritten: Cell<bool>,
+    /// Whether the socket took less than it was offered.
+    stalled: Cell<bool>,
+    /// The request whose response streamed and is not yet written to its end.
+    finished: RefCell<Option<Record>>,
     /// The last status that was written while no request was being served: hyper's own answer to a bad head.
     own_status: Cell<Option<u16>>,
     /// Whether the client has closed its side.
@@ -72,6 +85,8 @@ pub struct ClientState {
     pub abort: Cell<bool>,
     /// Why it was dropped, for the record of the request that it cut off.
     pub abort_reason: Cell<Option<&'static str>>,
+    /// The exchange whose upload goes on while its response streams.
+    uploading: RefCell<Option<SharedExchange>>,
     /// What the connection turns into once the 101 is written.
     pub upgrade: RefCell<Option<Upgrade>>,
     waker: RefCell<Option<Waker>>,
@@ -88,10 +103,16 @@ impl ClientState {
             progress: Cell::new(now),
             streams_from: Cell::new(None),
             early_bytes: Cell::new(false),
+            body_open: Cell::new(false),
+            tail: Cell::new([0; TAIL]),
+            unwritten: Cell::new(false),
+            stalled: Cell::new(false),
+            finished: RefCell::new(None),
             own_status: Cell::new(None),
             peer_closed: Cell::new(false),
             abort: Cell::new(false),
             abort_reason: Cell::new(None),
+            uploading: RefCell::new(None),
             upgrade: RefCell::new(None),
             waker: RefCell::new(None),
         }
@@ -102,15 +123,42 @@ impl ClientState {
         self.phase.get()
     }
 
-    /// A request's head was read.
-    pub fn request_begins(&self, now: Instant) {
-        self.enter(Phase::Request, now);
-        self.early_bytes.set(false);
+    /// Since when it does that.
+    pub fn since(&self) -> Instant {
+        self.since.get()
     }
 
-    /// The request's body was read to its end: what comes now belongs to the next request.
-    pub fn request_body_ended(&self) {
-        self.early_bytes.set(false);
+    /// A request's head was read.
+    pub fn request_begins(&self, has_body: bool, now: Instant) {
+        if self.unwritten.replace(false) {
+            // It was pipelined and read before the answer to the one before was written.
+            self.end_written();
+        }
+        self.enter(Phase::Request, now);
+        self.body_open.set(has_body);
+        self.early_bytes.set(!has_body && !ends_with_empty_line(&self.tail.get()));
+    }
+
+    /// The request's body was read to its end, which was this `piece`, or an empty line after chunks. What came after that
+    /// belongs to the next request, and so does what comes from now on.
+    pub fn request_body_ended(&self, piece: Option<&[u8]>) {
+        self.body_open.set(false);
+        let tail = self.tail.get();
+        let is_last = match piece {
+            // Only the last bytes are compared: a beginning of a head that ends like the body is taken for nothing, and has
+            // the time of an idle connection.
+            Some(piece) => {
+                let length = piece.len().min(TAIL);
+                piece[piece.len() - length..] == tail[TAIL - length..]
+            }
+            None => ends_with_empty_line(&tail),
+        };
+        self.early_bytes.set(!is_last);
+    }
+
+    /// Whether the present request's body has not been read to its end.
+    pub fn request_body_is_open(&self) -> bool {
+        self.body_open.get()
     }
 
     /// A response begins to stream from `endpoint`, and may pause for `idle`.
@@ -120,11 +168,77 @@ impl ClientState {
         self.progress.set(now);
     }
 
-    /// The response was handed over to its end.
-    pub fn request_ends(&self, now: Instant) {
-        self.own_status.set(None);
+    /// The upload of `exchange` goes on while its response streams.
+    pub fn upload_goes_on(&self, exchange: SharedExchange) {
+        self.uploading.replace(Some(exchange));
+    }
+
+    /// Goes on with an upload whose response has begun, and whether or not the client reads it.
+    pub fn poll_upload(&self, cx: &mut Context<'_>) {
+        let mut uploading = self.uploading.borrow_mut();
+        if let Some(exchange) = &*uploading
+            && exchange.borrow_mut().poll_rest_of_upload(cx).is_ready()
+        {
+            *uploading = None;
+        }
+    }
+
+    /// The response has ended, and with it the upload.
+    pub fn upload_ends(&self) {
+        self.uploading.take();
+    }
+
+    /// The response was handed over to its end. Until it is written the client is one that reads slowly, not one that is
+    /// silent.
+    pub fn request_ends(&self, record: Record, now: Instant) {
         self.streams_from.set(None);
-        self.enter(if self.early_bytes.get() { Phase::Head } else { Phase::Idle }, now);
+        self.stalled.set(false);
+        self.progress.set(now);
+        self.unwritten.set(true);
+        match self.phase.get() {
+            Phase::Streaming(_) => {
+                self.finished.replace(Some(record));
+            }
+            Phase::Idle | Phase::Head | Phase::Request => {
+                let idle = match record.backend() {
+                    Some(backend) => backend.model().timeouts.stream_idle,
+                    None => self.listener.limits.get().idle_timeout,
+                };
+                self.enter(Phase::Streaming(idle), now);
+                // Small and whole, it fits into the socket's buffer: this is the end, and the client may hear of it.
+                let mut record = record;
+                record.complete = true;
+            }
+        }
+    }
+
+    /// Whether a response that was handed over is not yet written to its end.
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.get()
+    }
+
+    /// Everything that was handed over has been written.
+    fn all_written(&self) {
+        if self.unwritten.replace(false) {
+            self.own_status.set(None);
+            let next = if self.early_bytes.get() { Phase::Head } else { Phase::Idle };
+            self.enter(next, self.progress.get());
+            self.end_written();
+        }
+    }
+
+    fn end_written(&self) {
+        if let Some(mut record) = self.finished.take() {
+            record.complete = true;
+        }
+    }
+
+    /// The connection is over: lets go of what only it could have brought to its end. These know the connection in turn, so
+    /// they would keep each other for ever.
+    pub fn give_up(&self) {
+        drop(self.uploading.take());
+        drop(self.finished.take());
+        drop(self.upgrade.take());
     }
 
     fn enter(&self, phase: Phase, now: Instant) {
@@ -173,26 +287,63 @@ impl ClientState {
         }
     }
 
-    fn bytes_in(&self, count: usize) {
-        if count == 0 {
+    fn bytes_in(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
             self.peer_closed.set(true);
             return;
         }
+        let mut tail = self.tail.get();
+        let length = bytes.len().min(TAIL);
+        tail.rotate_left(length);
+        tail[TAIL - length..].copy_from_slice(&bytes[bytes.len() - length..]);
+        self.tail.set(tail);
         let now = Instant::now();
-        self.progress.set(now);
-        self.early_bytes.set(true);
+        // What a client sends does not excuse that it reads nothing.
+        if !self.unwritten.get() {
+            self.progress.set(now);
+        }
+        if !self.body_open.get() {
+            self.early_bytes.set(true);
+        }
         if self.phase.get() == Phase::Idle {
             self.enter(Phase::Head, now);
         }
     }
 
+    /// Takes note of a write of `bytes`, of which the beginning is enough.
+    fn wrote(&self, written: Poll<io::Result<usize>>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(_)) => self.bytes_out(bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.stalled.set(true),
+        }
+        written
+    }
+
     fn bytes_out(&self, bytes: &[u8]) {
         match self.phase.get() {
+            // The whole of a response in one write needs no other time than that of its end.
+            Phase::Streaming(_) if self.unwritten.get() && !self.stalled.get() => {}
             Phase::Streaming(_) => self.progress.set(Instant::now()),
             Phase::Idle | Phase::Head => self.own_status.set(status_of(bytes)),
             Phase::Request => {}
         }
     }
+}
+
+impl std::fmt::Debug for ClientState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (peer, phase) = (&self.peer, &self.phase);
+        f.debug_struct("ClientState")
+            .field("peer", peer)
+            .field("phase", phase)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether what came last was the end of a head without a body, or of a body in chunks (RFC 9112, sections 2.1 and 7.1).
+fn ends_with_empty_line(tail: &[u8; TAIL]) -> bool {
+    tail.ends_with(b"\n\r\n") || tail.ends_with(b"\n\n")
 }
 
 /// The slices in one piece, if they fit: a plain write of a small response costs the kernel less than a vectored one.
@@ -233,7 +384,7 @@ impl AsyncRead for ClientIo {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.state.bytes_in(buffer.filled().len() - before);
+        self.state.bytes_in(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -244,9 +395,8 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.state.bytes_out(bytes);
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.state.wrote(written, bytes)
     }
 
     fn poll_write_vectored(
@@ -257,18 +407,19 @@ impl AsyncWrite for ClientIo {
         let mut joined = [0; JOIN_LIMIT];
         let stream = Pin::new(&mut self.stream);
         let written = match join(slices, &mut joined) {
-            Some(bytes) => ready!(stream.poll_write(cx, bytes)),
-            None => ready!(stream.poll_write_vectored(cx, slices)),
-        }?;
-        self.state.bytes_out(slices.first().map_or(&[], |slice| slice));
-        Poll::Ready(Ok(written))
+            Some(bytes) => stream.poll_write(cx, bytes),
+            None => stream.poll_write_vectored(cx, slices),
+        };
+        self.state.wrote(written, slices.first().map_or(&[], |slice| slice))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
+    /// hyper comes here whenever it has nothing left to write.
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.all_written();
         Poll::Ready(Ok(()))
     }
 

@@ -10,18 +10,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a connection that we close may still send: closing it with bytes unread would reset it, and the client might
-/// never see our last answer.
+/// How long a connection that we close may pause while it still sends: closing it with bytes unread would reset it, and the
+/// client might never see our last answer.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long it may go on sending.
+const LINGER_AT_MOST: Duration = Duration::from_secs(30);
 /// The smallest buffer that hyper accepts.
 const MIN_BUFFER: usize = 8 * 1024;
 
@@ -67,12 +69,13 @@ pub async fn serve(
     let mut timer = LazyTimer::default();
     let end = poll_fn(|cx| {
         state.register(cx);
-        if state.abort.get() {
+        if state.abort.get() || worker.is_ending() {
             return Poll::Ready(End::Abort("shutdown"));
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(End::Done(result));
         }
+        state.poll_upload(cx);
         let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
         let removal = [retires, state.listener.closes_at.get()].into_iter().flatten().min();
         let deadline = [state.deadline(), removal].into_iter().flatten().min();
@@ -98,9 +101,9 @@ pub async fn serve(
         End::Close => drop(connection),
         End::HeaderTimeout => {
             service::record_refusal(&worker, &state, 408, "header_timeout");
-            let mut client = connection.into_parts().io.into_inner();
-            let _ = client.write_all(HEADER_TIMEOUT_ANSWER).await;
-            Box::pin(linger(client, &state)).await;
+            let client = connection.into_parts().io.into_inner();
+            // A head is waited for only when hyper has nothing left to write: this cannot land inside of a response.
+            Box::pin(linger(client, HEADER_TIMEOUT_ANSWER, &state)).await;
         }
         End::Done(result) => {
             if let Err(error) = &result {
@@ -114,7 +117,10 @@ pub async fn serve(
                 Some(upgrade) => {
                     Box::pin(upgrade::converse(upgrade, client, parts.read_buf, state)).await;
                 }
-                None => Box::pin(linger(client, &state)).await,
+                None => {
+                    state.give_up();
+                    Box::pin(linger(client, b"", &state)).await;
+                }
             }
         }
     }
@@ -131,14 +137,28 @@ fn record_bad_head(worker: &Rc<Worker>, state: &Rc<ClientState>, error: &hyper::
     service::record_refusal(worker, state, status, reason);
 }
 
-/// Closes gently: no more from us, but what the client still sends is read for a while.
-async fn linger(mut client: ClientIo, state: &ClientState) {
-    if client.shutdown().await.is_err() || state.peer_closed.get() {
-        return;
-    }
-    let deadline = Instant::now() + LINGER;
-    let mut sink = [0; 4096];
-    while let Ok(Ok(1..)) = timeout_at(deadline, client.read(&mut sink)).await {}
+/// Closes gently: says `farewell` and no more, but reads what the client still sends, until it pauses for [`LINGER`]. Ends
+/// after [`LINGER_AT_MOST`], with the listener's time, and when the process ends.
+async fn linger(mut client: ClientIo, farewell: &[u8], state: &ClientState) {
+    let until = Instant::now() + LINGER_AT_MOST;
+    let until = state.listener.closes_at.get().map_or(until, |closes_at| closes_at.min(until));
+    let mut goodbye = pin!(async {
+        // A client that reads nothing is not waited for.
+        match timeout(LINGER, client.write_all(farewell)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+        if client.shutdown().await.is_err() || state.peer_closed.get() {
+            return;
+        }
+        let mut sink = [0; 4096];
+        while let Ok(Ok(1..)) = timeout(LINGER, client.read(&mut sink)).await {}
+    });
+    let ended = poll_fn(|cx| {
+        state.register(cx);
+        if state.abort.get() { Poll::Ready(()) } else { goodbye.as_mut().poll(cx) }
+    });
+    let _ = timeout_at(until, ended).await;
 }
 
 /// A connection's entry in its worker's books.
@@ -150,6 +170,7 @@ struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let client = self.worker.clients.borrow_mut().remove(self.key);
+        client.give_up();
         client.listener.open.fetch_sub(1, Relaxed);
         self.worker.leave();
     }

@@ -112,6 +112,9 @@ impl ProxyError {
 
 fn connect_verdict(error: &ConnectError) -> Verdict {
     match error {
+        ConnectError::Exhausted(_) => {
+            verdict(StatusCode::SERVICE_UNAVAILABLE, "out_of_sockets", "connection_limit_reached")
+        }
         ConnectError::NoAddress(_) => verdict(StatusCode::BAD_GATEWAY, "dns_error", "dns_error"),
         ConnectError::TimedOut { .. } => {
             verdict(StatusCode::GATEWAY_TIMEOUT, "connect_timeout", "connection_timeout")

@@ -1,6 +1,7 @@
 //! A request's attempts: pick an endpoint, send, wait for the response's head, and try again where that is safe.
 
 use super::affinity;
+use super::body::SharedExchange;
 use super::error::ProxyError;
 use super::filters::{rewrite_path, takes_away};
 use super::forwarded::Forwarded;
@@ -9,7 +10,7 @@ use super::headers::{self, Outbound};
 use super::record::Record;
 use super::request_body::{REPLAY_LIMIT, RequestBody};
 use super::service::Context;
-use crate::backend::connection::Connection;
+use crate::backend::connection::{ConnectError, Connection};
 use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
 use crate::backend::{Ask, Backend};
@@ -22,6 +23,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +36,11 @@ use tokio::time::Instant;
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The pause before an endpoint that has just failed for this request is tried again; doubles each time.
 const SAME_ENDPOINT_PAUSE: Duration = Duration::from_millis(25);
+
+/// How soon a connection that the endpoint had closed while it idled shows it: what we write meets a close on its way to us, or
+/// a reset comes back for it, within one round trip. This is one between most continents. Whatever fails later is the work
+/// of an endpoint that had the request, and is held to the rules of retries.
+const STALE_WITHIN: Duration = Duration::from_millis(250);
 
 /// A request whose route is known.
 pub struct Inbound<'a> {
@@ -56,7 +63,7 @@ pub enum Answer {
     /// A response that is here to its end.
     Whole(Head, Bytes),
     /// A response whose body is still arriving, and may pause for this long.
-    Stream(Head, Box<Exchange<RequestBody>>, Option<Duration>),
+    Stream(Head, SharedExchange, Option<Duration>),
     /// A 101: the connection is the client's now. Both sides may be silent for this long.
     Upgrade(Head, Connection, Option<Duration>),
 }
@@ -292,7 +299,10 @@ impl Journey<'_> {
                 }
                 Attempt::Answered(self.accept(endpoint, exchange, head, now))
             }
-            Err(error) => Attempt::Failed(failure(exchange, error, is_reused)),
+            Err(error) => {
+                let at_once = is_reused && started.elapsed() < STALE_WITHIN;
+                Attempt::Failed(failure(exchange, error, at_once))
+            }
         }
     }
 
@@ -376,7 +386,13 @@ impl Journey<'_> {
                     self.backend().refresh(Nanos::now());
                 }
             }
-            Err(_) => {
+            // Our own want says nothing about the endpoint.
+            Err(ConnectError::Exhausted(_)) => {}
+            Err(
+                ConnectError::NoAddress(_)
+                | ConnectError::Failed { .. }
+                | ConnectError::TimedOut { .. },
+            ) => {
                 let now = Nanos::now();
                 endpoint.connect_failed(now);
                 self.backend().refresh(now);
@@ -520,7 +536,7 @@ impl Journey<'_> {
             }
             None => {
                 exchange.body_mut().forget();
-                Answer::Stream(head, Box::new(exchange), timeouts.stream_idle)
+                Answer::Stream(head, Rc::new(RefCell::new(exchange)), timeouts.stream_idle)
             }
         }
     }
@@ -528,6 +544,7 @@ impl Journey<'_> {
     /// Lets the endpoint's record show the failure, unless it was the client's or a stale connection's.
     fn judge(&self, endpoint: &Endpoint, failure: &Failure) {
         let is_endpoints = match failure.error {
+            ProxyError::Connect(ConnectError::Exhausted(_)) => false,
             ProxyError::Connect(_)
             | ProxyError::Exchange(_)
             | ProxyError::RequestTimeout(_)
@@ -580,17 +597,17 @@ impl Journey<'_> {
     }
 }
 
-fn failure(exchange: Exchange<RequestBody>, error: ProxyError, is_reused: bool) -> Failure {
+fn failure(exchange: Exchange<RequestBody>, error: ProxyError, may_be_stale: bool) -> Failure {
     let processed = exchange.may_be_processed();
     let mut body = exchange.into_body();
     let error = body.take_failure().unwrap_or(error);
-    Failure { cause: cause(&error, is_reused), error, processed, body }
+    Failure { cause: cause(&error, may_be_stale), error, processed, body }
 }
 
-fn cause(error: &ProxyError, is_reused: bool) -> Cause {
+fn cause(error: &ProxyError, may_be_stale: bool) -> Cause {
     match error {
         ProxyError::Connect(_) => Cause::Connect,
-        ProxyError::Exchange(ExchangeError::NoResponse(_)) if is_reused => Cause::Stale,
+        ProxyError::Exchange(ExchangeError::NoResponse(_)) if may_be_stale => Cause::Stale,
         ProxyError::Exchange(ExchangeError::NoResponse(_) | ExchangeError::HeadCut(_))
         | ProxyError::AttemptTimeout(_) => Cause::Reset,
         ProxyError::Exchange(

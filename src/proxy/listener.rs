@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// How long to wait before accepting again when file descriptors have run out: the queue keeps the clients meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+/// How many times a socket that is to be closed waits like this for those in its queue: 5 s in all.
+const EXHAUSTED_PAUSES: u32 = 100;
 /// How often at most that is said.
 const EXHAUSTED_REMINDER: Duration = Duration::from_secs(10);
 
@@ -40,12 +42,26 @@ pub async fn accept(
 async fn empty_queue(worker: &Rc<Worker>, socket: &TcpListener, listener: &Rc<ListenerState>) {
     // The event loop may not have seen the last ones yet: give it a turn before believing that the queue is empty.
     let mut turns = 2;
+    let mut patience = EXHAUSTED_PAUSES;
     while turns > 0 {
         let polled =
             std::future::poll_fn(|cx| std::task::Poll::Ready(socket.poll_accept(cx))).await;
         match polled {
             std::task::Poll::Ready(Ok((stream, peer))) => place(worker, listener, stream, peer),
-            std::task::Poll::Ready(Err(_)) => return,
+            std::task::Poll::Ready(Err(error)) if is_about_one_connection(&error) => {}
+            // Those who wait can be served when somebody else goes.
+            std::task::Poll::Ready(Err(_)) if patience > 0 => {
+                patience -= 1;
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+            std::task::Poll::Ready(Err(error)) => {
+                tracing::warn!(
+                    listener = &*listener.name,
+                    %error,
+                    "the queue's last connections cannot be accepted, and are reset"
+                );
+                return;
+            }
             std::task::Poll::Pending => {
                 turns -= 1;
                 tokio::task::yield_now().await;

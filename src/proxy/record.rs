@@ -20,14 +20,12 @@ pub const CLIENT_CLOSED: u16 = 499;
 pub struct Record {
     /// The worker that serves it.
     pub worker: Rc<Worker>,
-    /// When its head had been read.
+    /// When its head had been read; when it had begun if it never was.
     pub started: Instant,
     /// Who sent it.
     pub client: Rc<ClientState>,
-    /// Its method.
-    pub method: Method,
-    /// Its target.
-    pub uri: Uri,
+    /// Its method and its target; `None` if its head could not be read.
+    pub head: Option<(Method, Uri)>,
     /// Its `Host`, once checked.
     pub host: Option<HeaderValue>,
     /// Its id.
@@ -96,10 +94,12 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<u32>,
     time: Rfc3339,
-    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a str>,
-    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     status: u16,
     duration_ms: f64,
     bytes: u64,
@@ -203,9 +203,12 @@ impl Record {
             url: self.in_flight.as_ref().map(|pick| &**pick.endpoint().label()),
             connections: self.in_flight.as_ref().map(InFlight::before),
             time: Rfc3339(jiff::Timestamp::now()),
-            method: self.method.as_str(),
+            method: self.head.as_ref().map(|(method, _)| method.as_str()),
             host: self.host.as_ref().and_then(|host| host.to_str().ok()),
-            path: self.uri.path_and_query().map_or("/", |target| target.as_str()),
+            path: self
+                .head
+                .as_ref()
+                .map(|(_, uri)| uri.path_and_query().map_or("/", |target| target.as_str())),
             status: self.status.unwrap_or(CLIENT_CLOSED),
             duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
             bytes: self.bytes,

@@ -4,18 +4,21 @@
 use super::client::ClientState;
 use super::error::ProxyError;
 use super::headers;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The most that is kept of a body for another attempt, in bytes.
 pub const REPLAY_LIMIT: usize = 64 * 1024;
+
+/// Pieces up to this size, in bytes, are kept in one: a chunk of one byte must not cost an entry, nor the buffer that it came in.
+const JOIN_LIMIT: usize = 1024;
 
 /// A request's body.
 #[derive(Debug)]
@@ -36,9 +39,11 @@ pub struct RequestBody {
 }
 
 /// A piece of a body.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Kept {
     Data(Bytes),
+    /// Small pieces that followed each other.
+    Joined(BytesMut),
     Trailers(http::HeaderMap),
 }
 
@@ -122,27 +127,63 @@ impl RequestBody {
         }
     }
 
-    fn keep(&mut self, piece: Kept) {
+    fn keep(&mut self, data: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
-        if let Kept::Data(data) = &piece {
-            self.kept_bytes += data.len();
-        }
-        if self.kept_bytes <= REPLAY_LIMIT {
-            kept.push(piece);
-            self.replayed = kept.len();
-        } else {
+        self.kept_bytes += data.len();
+        if self.kept_bytes > REPLAY_LIMIT {
             self.kept = None;
+            return;
         }
+        join(kept, data);
+        self.replayed = kept.len();
     }
 
-    fn end(&mut self) {
+    fn keep_trailers(&mut self, trailers: &http::HeaderMap) {
+        let Some(kept) = &mut self.kept else { return };
+        kept.push(Kept::Trailers(trailers.clone()));
+        self.replayed = kept.len();
+    }
+
+    /// Takes note of the end: this piece, or what comes after the last chunk.
+    fn end(&mut self, piece: Option<&[u8]>) {
         self.ended = true;
-        self.client.request_body_ended();
+        self.client.request_body_ended(piece);
     }
 
     fn fail(&mut self, failure: ProxyError) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         self.failure = Some(failure);
         Poll::Ready(Some(Err(Failed)))
+    }
+}
+
+/// Adds `data` to what is kept: to the piece before it if both are small.
+fn join(kept: &mut Vec<Kept>, data: &Bytes) {
+    let is_small = data.len() <= JOIN_LIMIT;
+    match kept.last_mut() {
+        Some(Kept::Joined(joined)) if is_small => joined.extend_from_slice(data),
+        Some(Kept::Data(first)) if is_small && first.len() <= JOIN_LIMIT => {
+            let joined = [&**first, data].concat();
+            kept.pop();
+            kept.push(Kept::Joined(BytesMut::from(&*joined)));
+        }
+        Some(Kept::Data(_) | Kept::Joined(_) | Kept::Trailers(_)) | None => {
+            kept.push(Kept::Data(data.clone()));
+        }
+    }
+}
+
+/// A body that nobody read may be here all the same, with its head: then the connection can go on.
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if self.ended || self.failure.is_some() {
+            return;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.incoming).poll_frame(&mut cx)
+            && self.incoming.is_end_stream()
+        {
+            self.end(frame.data_ref().map(|data| &**data));
+        }
     }
 }
 
@@ -157,9 +198,10 @@ impl Body for RequestBody {
         let this = &mut *self;
         if let Some(piece) = this.kept.as_ref().and_then(|kept| kept.get(this.replayed)) {
             this.replayed += 1;
-            return Poll::Ready(Some(Ok(match piece.clone() {
-                Kept::Data(data) => Frame::data(data),
-                Kept::Trailers(trailers) => Frame::trailers(trailers),
+            return Poll::Ready(Some(Ok(match piece {
+                Kept::Data(data) => Frame::data(data.clone()),
+                Kept::Joined(joined) => Frame::data(Bytes::copy_from_slice(joined)),
+                Kept::Trailers(trailers) => Frame::trailers(trailers.clone()),
             })));
         }
         if this.ended {
@@ -173,7 +215,7 @@ impl Body for RequestBody {
         }
         match ready!(polled) {
             None => {
-                this.end();
+                this.end(None);
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
@@ -186,15 +228,15 @@ impl Body for RequestBody {
                     if let Some(limit) = this.limit.filter(|limit| this.received > *limit) {
                         return this.fail(ProxyError::BodyTooLarge { limit });
                     }
-                    this.keep(Kept::Data(data.clone()));
+                    this.keep(data);
                     // Who knows the length does not ask for more.
                     if this.incoming.is_end_stream() {
-                        this.end();
+                        this.end(Some(data));
                     }
                 } else if let Some(trailers) = frame.trailers_mut() {
                     *trailers = headers::trailers_to_pass(trailers);
-                    this.keep(Kept::Trailers(trailers.clone()));
-                    this.end();
+                    this.keep_trailers(trailers);
+                    this.end(None);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -203,5 +245,28 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         self.ended && self.kept.as_ref().is_none_or(|kept| self.replayed >= kept.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_one_byte_take_no_entry_each() {
+        let (mut kept, mut all) = (Vec::new(), Vec::new());
+        let large = vec![b'-'; JOIN_LIMIT + 1];
+        let one = || (0..30_000).map(|n| vec![b'a' + (n % 26) as u8]);
+        for piece in one().chain([large]).chain(one()) {
+            all.extend_from_slice(&piece);
+            join(&mut kept, &piece.into());
+        }
+        assert_eq!(kept.len(), 3);
+        let bytes = kept.iter().flat_map(|piece| match piece {
+            Kept::Data(data) => data.to_vec(),
+            Kept::Joined(joined) => joined.to_vec(),
+            Kept::Trailers(_) => vec![],
+        });
+        assert!(bytes.eq(all));
     }
 }

@@ -3,6 +3,7 @@
 use super::body::ProxyBody;
 use super::error::{ProxyError, Verdict};
 use super::redirect;
+use crate::backend::connection::ConnectError;
 use crate::model::{Answer, FixedResponse};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -100,6 +101,9 @@ fn own_response(
 /// What a client may know. Addresses of endpoints are for the access log, not for strangers.
 fn public_message(error: &ProxyError) -> String {
     match error {
+        ProxyError::Connect(ConnectError::Exhausted(_)) => {
+            "the proxy cannot open another connection".to_owned()
+        }
         ProxyError::Connect(_) => "no endpoint could be reached".to_owned(),
         ProxyError::Exchange(_) => "the endpoint did not give a valid response".to_owned(),
         ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
@@ -117,17 +121,28 @@ fn public_message(error: &ProxyError) -> String {
     }
 }
 
-/// Whether the client would rather read text than JSON: its first acceptable of the two, without regard to `q`, which
-/// nobody weighs between these. Browsers and `curl`'s `*/*` differ: the former ask for text.
+/// Whether the client would rather read text than JSON: its first acceptable of the two. Of `q` only 0 counts, which is "not
+/// acceptable" (RFC 9110, section 12.4.2); nobody weighs between these. Browsers and `curl`'s `*/*` differ: the former ask for text.
 pub fn wants_text(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     let mut types = accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
+        .filter(|item| !is_refused(item))
         .map(|item| item.split(';').next().unwrap_or_default().trim());
     types
         .find(|item| item.starts_with("text/") || item.ends_with("json") || *item == "*/*")
         .is_some_and(|item| item.starts_with("text/"))
+}
+
+/// Whether an item of Accept carries `q=0`, with up to three zeros after the point.
+fn is_refused(item: &str) -> bool {
+    let mut parameters = item.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    parameters.any(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("q")
+            && value.trim().starts_with('0')
+            && value.trim().bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    })
 }
 
 #[cfg(test)]
@@ -143,6 +158,11 @@ mod tests {
             ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", true),
             ("application/problem+json, text/plain", false),
             ("image/png", false),
+            ("text/plain;q=0, application/json", false),
+            ("text/html ; Q=0.000 , */*", false),
+            ("application/json;q=0, text/plain;q=0.001", true),
+            ("text/plain;q=0", false),
+            ("text/plain;level=0", true),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));

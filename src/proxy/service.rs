@@ -19,8 +19,7 @@ use super::worker::Worker;
 use crate::model::Scheme;
 use crate::router::Asked;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
-    request::Parts,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use http_body::Body;
 use hyper::body::Incoming;
@@ -58,11 +57,22 @@ pub async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Infallible> {
     let started = Instant::now();
-    context.client.request_begins(started);
+    context.client.request_begins(!request.body().is_end_stream(), started);
     let (parts, body) = request.into_parts();
     let mut record = begin_record(&context, &parts, started);
     let is_http10 = parts.version == Version::HTTP_10;
-    let mut response = match admit_and_forward(&context, &parts, body, &mut record).await {
+    let answer = admit_and_forward(&context, &parts, body, &mut record).await;
+    // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
+    // response streams the upload may still come to its end, but hardly if the endpoint has refused it.
+    let ends_upload = match &answer {
+        Ok(Answer::Stream(head, ..)) => {
+            head.status.is_client_error() || head.status.is_server_error()
+        }
+        Ok(Answer::Upgrade(..)) => false,
+        Ok(Answer::Own(_) | Answer::Whole(..)) | Err(_) => true,
+    };
+    let cuts_upload = ends_upload && context.client.request_body_is_open();
+    let mut response = match answer {
         Ok(answer) => answer_response(&context, &parts, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
@@ -70,7 +80,9 @@ pub async fn serve(
     let ends_by_close = is_http10 && response.body().size_hint().exact().is_none();
     let last = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
     // A 101 is no end: what it upgrades to has been asked for, and ends by itself or with the drain.
-    if (ends_by_close || last) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if (ends_by_close || last || cuts_upload)
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -85,8 +97,7 @@ fn begin_record(context: &Context, parts: &Parts, started: Instant) -> Record {
         worker: Rc::clone(&context.worker),
         client: Rc::clone(&context.client),
         started,
-        method: parts.method.clone(),
-        uri: parts.uri.clone(),
+        head: Some((parts.method.clone(), parts.uri.clone())),
         host: None,
         request_id,
         generation: 0,
@@ -184,6 +195,9 @@ fn answer_response(
         Answer::Whole(head, bytes) => (head, ProxyBody::whole(bytes)),
         Answer::Stream(head, exchange, idle) => {
             context.client.streaming_begins(endpoint, idle, Instant::now());
+            if !exchange.borrow().is_sent() {
+                context.client.upload_goes_on(Rc::clone(&exchange));
+            }
             (head, ProxyBody::stream(exchange))
         }
         Answer::Upgrade(mut head, connection, idle) => {
@@ -244,9 +258,8 @@ pub fn record_refusal(
     drop(Record {
         worker: Rc::clone(worker),
         client: Rc::clone(client),
-        started: Instant::now(),
-        method: Method::default(),
-        uri: Uri::default(),
+        started: client.since(),
+        head: None,
         host: None,
         request_id: RequestId::Ours(new_request_id(&mut worker.rng.borrow_mut())),
         generation: worker.generation(),

@@ -24,17 +24,25 @@ use tokio::time::Instant;
 const LOG_BATCH_BYTES: usize = 32 * 1024;
 const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
 
+/// How long connections may take to go when they are dropped: they only write their lines of the log.
+const ABORT_AT_MOST: Duration = Duration::from_secs(1);
+
 /// What a worker is asked to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Accept on `socket`.
+    /// Know a listener, whose connections other workers may hand over from now on.
     Listen {
+        /// The listener's name.
+        name: Arc<str>,
+        /// Counts the listener's open connections.
+        open: Arc<AtomicUsize>,
+    },
+    /// Accept for a listener.
+    Accept {
         /// The listener's name.
         name: Arc<str>,
         /// This worker's own socket.
         socket: TcpListener,
-        /// Counts the listener's open connections.
-        open: Arc<AtomicUsize>,
     },
     /// Stop accepting on the sockets that a listener has had until now.
     Unlisten {
@@ -78,6 +86,8 @@ pub struct Worker {
     retired: RefCell<HashMap<u64, (Weak<Endpoint>, Instant)>>,
     log: LogBuffer,
     changed: Notify,
+    /// Whether its connections are being dropped: those that still come are, too.
+    ending: Cell<bool>,
 }
 
 /// The endpoints of the running snapshot, by id.
@@ -137,6 +147,7 @@ impl Worker {
                 waiting: Notify::new(),
             },
             changed: Notify::new(),
+            ending: Cell::new(false),
             shared,
         })
     }
@@ -159,15 +170,21 @@ impl Worker {
                 () = self.changed.notified() => {}
             }
         }
+        self.ending.set(true);
         self.abort_clients();
         // The aborted connections get their turn, so that their requests are recorded.
-        tokio::task::yield_now().await;
-        tokio::task::yield_now().await;
+        let gone = async {
+            while !self.clients.borrow().is_empty() {
+                self.changed.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(ABORT_AT_MOST, gone).await;
     }
 
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Listen { name, socket, open } => self.listen(name, socket, open),
+            Command::Listen { name, open } => self.listen(name, open),
+            Command::Accept { name, socket } => self.accept(&name, socket),
             Command::Unlisten { name, drain } => self.unlisten(&name, drain),
             Command::Adopt { stream, peer, name } => {
                 let listener =
@@ -185,14 +202,7 @@ impl Worker {
         }
     }
 
-    fn listen(self: &Rc<Self>, name: Arc<str>, socket: TcpListener, open: Arc<AtomicUsize>) {
-        let socket = match tokio::net::TcpListener::from_std(socket) {
-            Ok(socket) => socket,
-            Err(error) => {
-                tracing::error!(listener = &*name, %error, "the socket cannot be served");
-                return;
-            }
-        };
+    fn listen(&self, name: Arc<str>, open: Arc<AtomicUsize>) {
         let mut listeners = self.listeners.borrow_mut();
         let (limits, trusted_proxies) =
             self.settings(&name, |listener| (listener.limits, listener.trusted_proxies.clone()));
@@ -200,7 +210,7 @@ impl Worker {
         listeners.retain(|known, entry| {
             entry.state.closes_at.get().is_none_or(|at| *known != name && at > Instant::now())
         });
-        let entry = listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
+        listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
             state: Rc::new(ListenerState {
                 name,
                 limits: Cell::new(limits),
@@ -210,6 +220,18 @@ impl Worker {
             }),
             stop: watch::Sender::new(false),
         });
+    }
+
+    fn accept(self: &Rc<Self>, name: &Arc<str>, socket: TcpListener) {
+        let listeners = self.listeners.borrow();
+        let Some(entry) = listeners.get(name) else { return };
+        let socket = match tokio::net::TcpListener::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::error!(listener = &**name, %error, "the socket cannot be served");
+                return;
+            }
+        };
         let accepting = listener::accept(
             Rc::clone(self),
             socket,
@@ -232,6 +254,11 @@ impl Worker {
                 self.wake_clients();
             }
         }
+    }
+
+    /// Whether its connections are being dropped.
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// Serves a connection that is counted already.

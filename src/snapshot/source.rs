@@ -27,6 +27,8 @@ pub struct Refused {
     pub at: SystemTime,
     /// Why: a JSON array with an object per error.
     pub errors: serde_json::Value,
+    /// How many errors there are besides those.
+    pub more: usize,
 }
 
 /// The source's state and the count of what became of its changes; shared by control and admin.

@@ -69,6 +69,49 @@ fn every_crate_forbids_unsafe_code() {
     assert!(manifest.contains("unsafe_code = \"forbid\""));
 }
 
+#[test]
+fn every_member_is_held_to_the_lints_of_the_workspace() {
+    let manifest =
+        |folder: &str| std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    let workspace = manifest("");
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = ["));
+    let members = members.unwrap().trim_end_matches(']').split(',');
+    let members: Vec<_> = members.map(|name| name.trim().trim_matches('"')).collect();
+    assert!(members.contains(&"testserver"), "{members:?}");
+    for member in members.into_iter().chain([""]) {
+        assert!(
+            manifest(member).contains("\n[lints]\nworkspace = true\n"),
+            "{member}/Cargo.toml has lints of its own, or none"
+        );
+    }
+}
+
+#[test]
+fn the_table_of_floors_in_the_manual_is_that_of_the_code() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let here: BTreeSet<_> =
+        sources("src").iter().filter_map(|file| file.module().first().cloned()).collect();
+    for (floor, modules) in outrigger::FLOORS.iter().enumerate() {
+        let start = format!("| {floor} | ");
+        let row = text.lines().find_map(|line| line.strip_prefix(&start));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no floor {floor}"));
+        let told: BTreeSet<_> = row
+            .split('|')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .map(|m| m.trim_matches('`'))
+            .collect();
+        // FLOORS also keeps places for modules that are not there yet.
+        let built = modules.iter().copied().filter(|module| here.contains(*module)).collect();
+        assert_eq!(told, built, "floor {floor}");
+    }
+    let rows = text.lines().filter(|line| {
+        line.strip_prefix("| ").is_some_and(|row| row.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    assert_eq!(rows.count(), outrigger::FLOORS.len());
+}
+
 // The checks above are worth what these are worth.
 
 #[test]

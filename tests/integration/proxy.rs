@@ -38,6 +38,8 @@ mod process;
 mod retries;
 #[path = "proxy/routing.rs"]
 mod routing;
+#[path = "proxy/slow_readers.rs"]
+mod slow_readers;
 #[path = "proxy/smuggling.rs"]
 mod smuggling;
 #[path = "proxy/timeouts.rs"]

@@ -183,9 +183,29 @@ async fn a_comment_is_no_new_generation_but_another_hash_in_sync() {
 async fn a_hangup_looks_again_and_tells_so_even_if_nothing_changed() {
     let server = Server::builder().start().await.unwrap();
     let outrigger = Outrigger::start(&config("RoundRobin", &[server.url()], "")).await;
+    let loaded = "outrigger_config_loaded_timestamp_seconds";
+    let (since, stamp) = (outrigger.status().await.running_since, metric(&outrigger, loaded).await);
     outrigger.signal(Signal::HUP);
     let status = outrigger.until("the look", |status| status.reloads.unchanged == 1).await;
     assert!(status.config_in_sync && status.generation == 1, "{status:?}");
+    // What runs has run all the time.
+    assert_eq!((status.running_since, metric(&outrigger, loaded).await), (since.clone(), stamp));
+    let status = outrigger.reload(&config("Random", &[server.url()], "")).await;
+    assert!(status.running_since > since, "{} > {since}", status.running_since);
+    outrigger.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_with_very_many_mistakes_is_told_with_their_number() {
+    let server = Server::builder().start().await.unwrap();
+    let text = config("RoundRobin", &[server.url()], "");
+    let outrigger = Outrigger::start(&text).await;
+    let wrong: String = (0..130).map(|number| format!("wrong{number}: 1\n")).collect();
+    outrigger.write(&format!("{text}{wrong}"));
+    let status = outrigger.until("the refusal", |status| status.refused.is_some()).await;
+    let refused = status.refused.unwrap();
+    assert_eq!((refused.errors.as_array().unwrap().len(), refused.more), (100, 30));
+    outrigger.logged("and 30 more").await;
     outrigger.stop().await;
 }
 

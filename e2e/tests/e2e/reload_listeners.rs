@@ -75,6 +75,7 @@ async fn the_connections_of_a_removed_listener_close_after_the_drain_timeout() {
     outrigger.stop().await;
 }
 
+/// R4: nobody has to connect again because a listener changed.
 #[tokio::test]
 async fn a_listener_that_moves_keeps_its_connections() {
     let server = Server::builder().start().await.unwrap();

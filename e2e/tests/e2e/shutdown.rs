@@ -109,8 +109,10 @@ async fn idle_and_busy_connections_are_closed_after_the_drain_timeout() {
     until_closed("the idle connection", &idle).await;
     assert!(told.elapsed() >= Duration::from_millis(300), "{:?}", told.elapsed());
     let ended = outrigger.ended().await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    assert_eq!(ended.status.code(), Some(4), "{}", ended.log);
     assert!(ended.log.contains("still busy after the drain timeout"), "{}", ended.log);
+    assert!(ended.log.contains("outrigger: ended in the middle of 2 requests\n"), "{}", ended.log);
+    assert!(ended.log.contains("shutdown.drainTimeout"), "{}", ended.log);
     let mut rest = Vec::new();
     let _ = in_time("the end of the busy connection", busy.read_to_end(&mut rest)).await;
     // Each request has its line, the cut ones with the reason.
@@ -118,6 +120,19 @@ async fn idle_and_busy_connections_are_closed_after_the_drain_timeout() {
     let mut reasons: Vec<_> = reasons.collect();
     reasons.sort_unstable();
     assert_eq!(reasons, [("/", "ok"), ("/hold", "shutdown"), ("/upgrade", "shutdown")]);
+}
+
+/// That clients stay connected is no request that was cut.
+#[tokio::test]
+async fn an_idle_client_that_is_closed_after_the_drain_timeout_is_a_good_end() {
+    let server = Server::builder().start().await.unwrap();
+    let outrigger = start("0s", "100ms", &server).await;
+    let mut idle = Connection::open(outrigger.address()).await.unwrap();
+    idle.get("/").await.unwrap();
+    outrigger.signal(Signal::TERM);
+    until_closed("the idle connection", &idle).await;
+    let ended = outrigger.ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
 }
 
 #[tokio::test]
@@ -148,7 +163,8 @@ async fn a_second_signal_ends_at_once_whatever_is_in_flight() {
         until_refused(address).await;
         outrigger.signal(second);
         let ended = outrigger.ended().await;
-        assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+        assert_eq!(ended.status.code(), Some(4), "{}", ended.log);
+        assert!(ended.log.contains("ended in the middle of a request\n"), "{}", ended.log);
         eventually("the request to be given up", async || {
             (server.counts().in_flight == 0).then_some(())
         })

@@ -26,9 +26,13 @@ pub(super) struct Lost {
     pub(super) unsent: AtomicU64,
 }
 
-/// Sends `per_second` requests to `address` every second, for as long as it is polled. Requests on their way
-/// are tasks of the runtime and go on after that.
-pub(super) async fn send(address: SocketAddr, per_second: NonZeroU32, lost: Arc<Lost>) {
+/// Sends `per_second` requests every second, for as long as it is polled, to where `address` says then. Requests on their
+/// way are tasks of the runtime and go on after that.
+pub(super) async fn send(
+    address: impl Fn() -> SocketAddr,
+    per_second: NonZeroU32,
+    lost: Arc<Lost>,
+) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let places = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second.get());
@@ -40,7 +44,7 @@ pub(super) async fn send(address: SocketAddr, per_second: NonZeroU32, lost: Arc<
             lost.unsent.fetch_add(1, Relaxed);
             continue;
         };
-        let (client, lost) = (client.clone(), Arc::clone(&lost));
+        let (client, address, lost) = (client.clone(), address(), Arc::clone(&lost));
         tokio::spawn(async move {
             if request(&client, address).await.is_err() {
                 lost.unanswered.fetch_add(1, Relaxed);
@@ -91,7 +95,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let rate = NonZeroU32::new(500).unwrap();
-        let sending = tokio::spawn(send(address, rate, Arc::default()));
+        let sending = tokio::spawn(send(move || address, rate, Arc::default()));
         // Nobody is answered, and yet all of these come.
         let mut unanswered = Vec::new();
         for _ in 0..20 {
@@ -138,7 +142,7 @@ mod tests {
         let address = socket.local_addr().unwrap();
         let lost = Arc::new(Lost::default());
         let rate = NonZeroU32::new(500).unwrap();
-        let sending = tokio::spawn(send(address, rate, Arc::clone(&lost)));
+        let sending = tokio::spawn(send(move || address, rate, Arc::clone(&lost)));
         while lost.unanswered.load(Relaxed) < 3 {
             tokio::task::yield_now().await;
         }

@@ -170,10 +170,10 @@ impl Builder<'_> {
             let fault = Fault::new("an alias to a value that it is a part of");
             return Err((place, fault.allow("an alias to a value that ended before it")));
         };
-        // What is wrong with the value stands where the value stands, so the copy keeps its place.
         let (node, size) = self.copy(node, place)?;
         self.copied += size;
-        self.close(node, 0)
+        // That the value is wrong here is said here; what is wrong within it, where it was typed.
+        self.close(Node { place, ..node }, 0)
     }
 
     /// A copy of a value, and its size. What an anchor keeps is a copy, too.

@@ -19,14 +19,14 @@ impl Validator<'_> {
         items.filter_map(|(typed, at)| self.one_match(typed, &at)).collect()
     }
 
-    fn one_match(&self, typed: &file::Match, at: &At<'_>) -> Option<model::Match> {
+    fn one_match<'t>(&self, typed: &file::Match, at: &At<'t>) -> Option<model::Match> {
         let path = match &typed.path {
             Field::Absent => Some(model::Match::default().path),
             Field::Invalid => None,
             Field::Present(path) => self.path_match(path, &at.key("path")),
         };
         let mut seen = Unique::new("header");
-        let header = |(typed, at): (&file::HeaderMatch, At<'_>)| {
+        let header = |(typed, at): (&file::HeaderMatch, At<'t>)| {
             let expected = || "the name of a header field".into();
             let name = self.required(&typed.name, &at, "name", expected);
             if let Some(name) = name {
@@ -40,7 +40,7 @@ impl Validator<'_> {
         let headers = self.any(&typed.headers, at, "headers").into_iter().filter_map(header);
         let headers = headers.collect();
         let mut seen = Unique::new("parameter");
-        let query = |(typed, at): (&file::QueryMatch, At<'_>)| {
+        let query = |(typed, at): (&file::QueryMatch, At<'t>)| {
             let expected = || "the name of a parameter of the query".into();
             let name = self.required(&typed.name, &at, "name", expected);
             if let Some(name) = name {

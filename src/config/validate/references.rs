@@ -40,12 +40,12 @@ impl<'f> Names<'f> {
 
 impl Validator<'_> {
     /// The name at `at` when it is among `names` and was not `seen` before.
-    pub(super) fn reference(
+    pub(super) fn reference<'t>(
         &self,
         name: &Name,
         names: &Names<'_>,
-        seen: &mut Unique<String>,
-        at: &At<'_>,
+        seen: &mut Unique<'t, String>,
+        at: &At<'t>,
     ) -> Arc<str> {
         self.unique(seen, name.0.clone(), at);
         if names.complete && !names.known.contains(&*name.0) {

@@ -55,12 +55,12 @@ impl Validator<'_> {
         routes.map(|(typed, at)| self.route(typed, &at, &known, &mut names)).collect()
     }
 
-    fn route(
+    fn route<'t>(
         &self,
         typed: &file::Route,
-        at: &At<'_>,
+        at: &At<'t>,
         known: &Known<'_, '_, '_>,
-        names: &mut Unique<String>,
+        names: &mut Unique<'t, String>,
     ) -> model::Route {
         let name = self.required(&typed.name, at, "name", || {
             "a name, which logs and metrics show for its requests".into()
@@ -86,21 +86,21 @@ impl Validator<'_> {
         }
     }
 
-    fn route_listeners(
+    fn route_listeners<'t>(
         &self,
         typed: &file::Route,
-        at: &At<'_>,
+        at: &At<'t>,
         known: &Known<'_, '_, '_>,
     ) -> Vec<Arc<str>> {
         let mut seen = Unique::new("listener");
         let listener =
-            |(name, at): (&Name, At<'_>)| self.reference(name, &known.listeners, &mut seen, &at);
+            |(name, at): (&Name, At<'t>)| self.reference(name, &known.listeners, &mut seen, &at);
         self.some(&typed.listeners, at, "listeners").into_iter().map(listener).collect()
     }
 
-    fn hosts(&self, typed: &file::Route, at: &At<'_>) -> Vec<model::HostPattern> {
+    fn hosts<'t>(&self, typed: &file::Route, at: &At<'t>) -> Vec<model::HostPattern> {
         let mut seen = Unique::new("host");
-        let host = |(host, at): (&crate::config::scalar::Host, At<'_>)| {
+        let host = |(host, at): (&crate::config::scalar::Host, At<'t>)| {
             self.unique(&mut seen, host.0.clone(), &at);
             host.0.clone()
         };
@@ -108,10 +108,10 @@ impl Validator<'_> {
     }
 
     /// The backends of a route, which has either some or a filter that answers.
-    fn route_backends(
+    fn route_backends<'t>(
         &self,
         typed: &file::Route,
-        at: &At<'_>,
+        at: &At<'t>,
         filters: &Typed<'_>,
         known: &Known<'_, '_, '_>,
     ) -> Vec<model::BackendRef> {
@@ -136,7 +136,7 @@ impl Validator<'_> {
         let mut seen = Unique::new("backend");
         let items = self.items(&typed.backends, at, "backends");
         let count = items.len();
-        let reference = |(typed, at): (&file::BackendRef, At<'_>)| {
+        let reference = |(typed, at): (&file::BackendRef, At<'t>)| {
             let expected = || "the name of a backend".into();
             let name = self.required(&typed.name, &at, "name", expected)?;
             let name = self.reference(name, &known.backends, &mut seen, &at.key("name"));

@@ -176,3 +176,16 @@ async fn latency_is_the_time_of_the_head_not_of_the_body() {
     let latency = check(&endpoint(&[address]), &http(None)).await.unwrap();
     assert!(started.elapsed() >= latency + Duration::from_millis(35), "{latency:?}");
 }
+
+/// What an endpoint speaks is known before the first upload to it.
+#[tokio::test]
+async fn a_probe_learns_whether_an_endpoint_speaks_http10() {
+    for (version, is_http10) in [("1.0", true), ("1.1", false)] {
+        let answer = format!("HTTP/{version} 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let (address, _heads) = server(&[answer.as_bytes()]).await;
+        let endpoint = endpoint(&[address]);
+        endpoint.set_speaks_http10(!is_http10);
+        check(&endpoint, &http(None)).await.unwrap();
+        assert_eq!(endpoint.speaks_http10(), is_http10);
+    }
+}

@@ -3,6 +3,7 @@
 use super::client::{Client, Ended};
 use super::harness::{Config, Proxy, eventually, received, server};
 use std::time::Duration;
+use testserver::Step;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -25,7 +26,7 @@ async fn write_until_stalled(stream: &mut TcpStream) -> usize {
     written
 }
 
-async fn write_rest(stream: &mut TcpStream, mut written: usize) {
+async fn write_rest(stream: &mut (impl AsyncWriteExt + Unpin), mut written: usize) {
     let piece = testserver::pattern(26 * 2520);
     while written < LARGE {
         let next = &piece[written % 26..piece.len().min(written % 26 + LARGE - written)];
@@ -33,16 +34,13 @@ async fn write_rest(stream: &mut TcpStream, mut written: usize) {
     }
 }
 
-fn is_pattern(bytes: &[u8], from: usize) -> bool {
-    bytes.iter().zip(from..).all(|(byte, at)| *byte == b'a' + (at % 26) as u8)
-}
-
 async fn read_all(stream: &mut (impl AsyncReadExt + Unpin), mut from: usize) {
     let mut buffer = vec![0; 256 * 1024];
+    let pattern = testserver::pattern(26 + buffer.len());
     while from < LARGE {
         let count = stream.read(&mut buffer).await.unwrap();
         assert!(count > 0, "closed after {from}");
-        assert!(is_pattern(&buffer[..count], from), "after {from}");
+        assert!(pattern[from % 26..].starts_with(&buffer[..count]), "after {from}");
         from += count;
     }
 }
@@ -103,6 +101,31 @@ async fn a_large_upload_waits_for_an_endpoint_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn after_an_upgrade_each_side_waits_for_a_reader_that_does_not_read() {
+    let (listener, proxy) = by_hand().await;
+    let mut client = client_with_small_buffers(&proxy).await;
+    let upgrade = "connection: upgrade\r\nupgrade: echo\r\n\r\n";
+    client.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}").as_bytes()).await.unwrap();
+    let (mut endpoint, _) = listener.accept().await.unwrap();
+    read_head(&mut endpoint).await;
+    let switching = format!("HTTP/1.1 101 Switching Protocols\r\n{upgrade}");
+    endpoint.write_all(switching.as_bytes()).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 101 "));
+    let down = write_until_stalled(&mut endpoint).await;
+    assert!(down < BUFFERED, "{down} bytes were taken for a client that reads none");
+    let up = write_until_stalled(&mut client).await;
+    assert!(up < BUFFERED, "{up} bytes were taken for an endpoint that reads none");
+    let ((mut client_reads, mut client_writes), (mut endpoint_reads, mut endpoint_writes)) =
+        (client.split(), endpoint.split());
+    tokio::join!(
+        write_rest(&mut client_writes, up),
+        read_all(&mut endpoint_reads, 0),
+        write_rest(&mut endpoint_writes, down),
+        read_all(&mut client_reads, 0),
+    );
+}
+
+#[tokio::test]
 async fn both_bodies_flow_at_the_same_time() {
     let (listener, proxy) = by_hand().await;
     let mut client = proxy.client().await;
@@ -125,6 +148,36 @@ async fn both_bodies_flow_at_the_same_time() {
     assert_eq!(&rest, b"3\r\nend\r\n0\r\n\r\n");
     endpoint.write_all(b"3\r\nEND\r\n0\r\n\r\n").await.unwrap();
     assert_eq!(client.until("0\r\n\r\n").await, "3\r\nEND\r\n0\r\n\r\n");
+}
+
+/// The endpoint answers with the first byte that it gets; the client reads when it has sent everything.
+#[tokio::test]
+async fn an_upload_goes_on_while_nobody_reads_the_response() {
+    let (listener, proxy) = by_hand().await;
+    let mut client = client_with_small_buffers(&proxy).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut endpoint, _) = listener.accept().await.unwrap();
+    read_head(&mut endpoint).await;
+    endpoint
+        .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let written = write_until_stalled(&mut endpoint).await;
+    let both = async {
+        let (mut receive, mut send) = endpoint.split();
+        tokio::join!(read_all(&mut receive, 0), write_rest(&mut send, written))
+    };
+    let client = async {
+        write_rest(&mut client, 0).await;
+        assert!(read_head(&mut client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        read_all(&mut client, 0).await;
+        // Both went to their end: the connections can be used again.
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    };
+    let done = timeout(super::client::PATIENCE, async { tokio::join!(both, client) }).await;
+    assert!(done.is_ok(), "one waits for the other");
+    assert!(read_head(&mut endpoint).await.starts_with("GET / HTTP/1.1\r\n"));
 }
 
 #[tokio::test]
@@ -289,6 +342,57 @@ async fn an_answer_in_the_middle_of_an_upload_arrives_and_no_reset() {
         assert_eq!(answer.json()["message"], "too large");
     }
     assert_eq!(proxy.retries(), (0, 0));
+}
+
+/// A reset would take the answer away from a client that has not read it yet.
+#[tokio::test]
+async fn a_client_that_goes_on_sending_after_the_answer_is_not_reset() {
+    let server = server().await;
+    let proxy = Proxy::before(&[&server]);
+    let mut client = proxy.client().await;
+    client.send("POST /reject HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome").await;
+    let started = tokio::time::Instant::now();
+    // The pace itself is meant: longer in all than any pause may be.
+    while started.elapsed() < Duration::from_millis(2600) {
+        client.send("more").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(client.answer().await.status, 413);
+    client.is_closed().await;
+}
+
+/// The connection cannot be used again when the rest of the request is still to come, and the client must hear of it.
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_says_that_the_connection_closes() {
+    let server = server().await;
+    let refusal = "HTTP/1.1 401 Unauthorized\r\ntransfer-encoding: chunked\r\n\r\n";
+    let steps = [Step::send(refusal), Step::send("2\r\nno\r\n0\r\n\r\n"), Step::Linger];
+    server.script("/stream", steps);
+    let proxy = Config::to(&[&server]).limits("maxBodyBytes: 2000, bodyTimeout: 100ms").start();
+    for (request, status) in [
+        ("POST /reject HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 413),
+        ("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 401),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\nsome", 413),
+        ("POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome", 408),
+        ("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nsome", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2001\r\n\r\n", 413),
+    ] {
+        let mut client = proxy.client().await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, answer.field("connection")),
+            (status, Some("close")),
+            "{request}"
+        );
+        client.is_closed().await;
+    }
+    // What has been read to its end leaves the connection as it was.
+    let mut client = proxy.client().await;
+    for body in ["", "body"] {
+        let answer = client.post("/status/413", body).await;
+        assert_eq!((answer.status, answer.field("connection")), (413, None));
+    }
 }
 
 #[tokio::test]

@@ -62,7 +62,11 @@ impl Answer {
 
 impl Client {
     pub async fn to(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), received: vec![] }
+        Self::around(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub fn around(stream: TcpStream) -> Self {
+        Self { stream, received: vec![] }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -83,6 +83,22 @@ async fn an_idempotent_request_that_meets_a_closing_connection_is_sent_again() {
     }
 }
 
+/// A connection that fails in the middle of the work is not one that had been closed while it idled.
+#[tokio::test]
+async fn a_request_that_kills_its_endpoint_is_not_sent_to_it_again() {
+    for step in [Step::Close, Step::Reset] {
+        let server = server().await;
+        let pause = std::time::Duration::from_millis(400);
+        server.script("/echo", [Step::ReadBody, Step::Pause(pause), step]);
+        let proxy = Config::to(&[&server]).retry("attempts: 0").start();
+        let mut client = proxy.client().await;
+        assert_eq!(client.get("/").await.status, 200);
+        let answer = client.get("/echo").await;
+        assert_eq!((answer.status, answer.reason()), (502, "connection_closed".to_owned()));
+        assert_eq!((server.requests_to("/echo"), server.counts().connections), (1, 1));
+    }
+}
+
 #[tokio::test]
 async fn a_post_that_meets_a_closing_connection_is_not_sent_twice() {
     let server = server().await;

@@ -22,6 +22,9 @@ pub struct Config {
     keys: String,
     backends: String,
     routes: String,
+    shutdown: String,
+    access_log: String,
+    admin: &'static str,
 }
 
 impl Config {
@@ -77,12 +80,28 @@ impl Config {
         Self { routes: format!("routes: [{routes}]\n"), ..self }
     }
 
+    /// `shutdown`
+    pub fn shutdown(self, shutdown: &str) -> Self {
+        Self { shutdown: shutdown.to_owned(), ..self }
+    }
+
+    /// More of `telemetry.accessLog`.
+    pub fn access_log(self, access_log: &str) -> Self {
+        Self { access_log: format!(", {access_log}"), ..self }
+    }
+
+    /// With the admin port.
+    pub fn admin(self) -> Self {
+        Self { admin: "127.0.0.1:0", ..self }
+    }
+
     /// The file. One worker, so that there is one pool; `RoundRobin`, so that picks are known.
     pub fn text(&self, access_log: bool) -> String {
         format!(
             "admin: {{ address: '{}' }}\n\
              workers: 1\n\
-             telemetry: {{ accessLog: {{ enabled: {access_log} }} }}\n\
+             shutdown: {{ {} }}\n\
+             telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
              listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}] }}{}]\n\
              {}\
              backends:\n\
@@ -92,7 +111,9 @@ impl Config {
                timeouts: {{ {} }}\n  \
                retry: {{ {} }}\n\
              {}{}",
-            if access_log { "" } else { "127.0.0.1:0" },
+            self.admin,
+            self.shutdown,
+            self.access_log,
             self.limits,
             self.trusted,
             self.second_listener,
@@ -118,7 +139,7 @@ impl Config {
         let options = Options { config, loopback_only: true, observer: Some(observer) };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let address = app.bound().listeners[0].1;
-        Proxy { app: Some(app), address, ended, folder }
+        Proxy { app: Some(app), address, ended, _folder: folder }
     }
 }
 
@@ -127,7 +148,7 @@ pub struct Proxy {
     app: Option<App>,
     pub address: SocketAddr,
     ended: Arc<AtomicU64>,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Proxy {

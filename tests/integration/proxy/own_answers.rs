@@ -7,7 +7,7 @@ use testserver::Server;
 /// A load balancer that answers `/own` by this filter.
 async fn answering(filter: &str, more: &str) -> (Server, Proxy) {
     let server = server().await;
-    let proxy = Config::to(&[&server])
+    let proxy = Config::to(&[&server]).admin()
         .trusted("127.0.0.0/8")
         .routes(&format!(
             "{{ name: own, matches: [{{ path: {{ prefix: /own }} }}], filters: [{filter}{more}] }}, \

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
 struct Process {
-    _child: Child,
+    child: Child,
     address: SocketAddr,
     log: Lines<BufReader<ChildStdout>>,
     said: Lines<BufReader<ChildStderr>>,
@@ -38,7 +38,29 @@ impl Process {
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = line_with(&mut said, "listener http on http://").await;
         let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
-        Self { _child: child, address: address.parse().unwrap(), log, said, _folder: folder }
+        Self { child, address: address.parse().unwrap(), log, said, _folder: folder }
+    }
+
+    /// Asks it to end.
+    async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    /// Waits for its end.
+    async fn ends(&mut self) {
+        timeout(super::client::PATIENCE, self.child.wait()).await.unwrap().unwrap();
+    }
+
+    /// The rest of the access log, up to the end of the process.
+    async fn rest_of_log(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(line) =
+            timeout(super::client::PATIENCE, self.log.next_line()).await.unwrap().unwrap()
+        {
+            lines.push(line);
+        }
+        lines
     }
 
     /// The next line of the access log.
@@ -101,6 +123,17 @@ async fn the_access_log_says_why() {
         assert!(client.until("\r\n").await.contains(&format!(" {status} ")), "{reason}");
         let line = process.line().await;
         assert_eq!((&line["status"], &line["reason"]), (&status.into(), &reason.into()), "{line}");
+        // Of a head that could not be read nothing is invented.
+        let unread = ["head_malformed", "headers_too_large", "uri_too_long", "header_timeout"];
+        let (method, path) = (line.get("method").is_some(), line.get("path").is_some());
+        assert_eq!(
+            (method, path),
+            (!unread.contains(&reason), !unread.contains(&reason)),
+            "{line}"
+        );
+        if reason == "header_timeout" {
+            assert!(line["durationMs"].as_f64().unwrap() >= 200.0, "{line}");
+        }
     }
     // A client that goes away has a status of its own.
     let mut client = Client::to(process.address).await;
@@ -161,6 +194,15 @@ async fn running_out_of_files_ends_neither_the_process_nor_its_connections() {
     }
     line_with(&mut process.said, "cannot accept connections").await;
     assert_eq!(first.get("/").await.status, 200);
+    // What we lack is not the endpoint's fault.
+    first.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    server.wait_for_in_flight(1).await;
+    let answer = clients[0].get("/").await;
+    assert_eq!((answer.status, answer.reason()), (503, "out_of_sockets".to_owned()));
+    let proxy_status = "outrigger; error=connection_limit_reached";
+    assert_eq!(answer.field("proxy-status"), Some(proxy_status));
+    server.release();
+    assert_eq!(first.answer().await.status, 200);
     // The queue keeps those who wait; they are served when others go.
     let last = clients.split_off(59).pop();
     drop(clients);
@@ -168,9 +210,117 @@ async fn running_out_of_files_ends_neither_the_process_nor_its_connections() {
     assert_eq!(last.get("/").await.status, 200);
     assert_eq!(first.get("/").await.status, 200);
     let mut ids = HashSet::new();
-    while ids.len() < 4 {
+    while ids.len() < 6 {
         let line = process.line().await;
-        assert_eq!(line["status"], 200, "{line}");
+        assert!(line["status"] == 200 || line["reason"] == "out_of_sockets", "{line}");
         ids.insert(line["requestId"].to_string());
     }
+}
+
+/// More of them than a worker looks at in one turn.
+#[tokio::test]
+async fn every_request_that_the_end_cuts_off_is_logged_with_the_reason() {
+    let server = server().await;
+    let config = Config::to(&[&server]).shutdown("drainDelay: 0s, drainTimeout: 50ms");
+    let mut process = Process::start(&config, "").await;
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        let mut client = Client::to(process.address).await;
+        client.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        clients.push(client);
+    }
+    server.wait_for_in_flight(300).await;
+    process.terminate().await;
+    for _ in 0..300 {
+        let line = process.line().await;
+        assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"shutdown".into()), "{line}");
+    }
+    process.ends().await;
+}
+
+/// The queue of a socket that is to be closed waits for files like any other.
+#[tokio::test]
+async fn those_in_the_queue_are_served_when_the_process_ends_for_want_of_files() {
+    let server = server().await;
+    let config = Config::to(&[&server]).shutdown("drainDelay: 0s, drainTimeout: 20s");
+    let mut process = Process::start(&config, "ulimit -n 40;").await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(Client::to(process.address).await);
+    }
+    line_with(&mut process.said, "cannot accept connections").await;
+    let mut last = clients.split_off(59).pop().unwrap();
+    process.terminate().await;
+    last.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // Until the process wants to end, and some time more.
+    line_with(&mut process.said, "drain").await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    drop(clients);
+    let answer = last.answer().await;
+    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    process.ends().await;
+}
+
+/// A pipe that is full and that nobody reads, with more in the queue before it than it may hold.
+#[tokio::test]
+async fn a_reader_of_the_access_log_that_is_stuck_costs_lines_and_nothing_else() {
+    let server = server().await;
+    let config =
+        Config::to(&[&server]).limits("maxHeaderBytes: 128Ki").admin().shutdown("drainDelay: 0s");
+    let mut process = Process::start(&config, "").await;
+    let admin = line_with(&mut process.said, "admin on http://").await;
+    let admin =
+        admin.split("http://").nth(1).unwrap().split(':').take(2).collect::<Vec<_>>().join(":");
+    // Each line is a batch of its own.
+    let target = format!("/status/204?{}", "x".repeat(40_000));
+    let mut client = Client::to(process.address).await;
+    for _ in 0..400 {
+        assert_eq!(client.get(&target).await.status, 204);
+    }
+    let mut scraper = Client::to(admin.parse().unwrap()).await;
+    scraper.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
+    let metrics = scraper.answer().await;
+    let dropped =
+        metrics.text().lines().find(|line| line.starts_with("outrigger_access_log_dropped_total "));
+    let dropped: f64 = dropped.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((100.0..200.0).contains(&dropped), "{dropped}");
+    drop(client);
+    process.terminate().await;
+    line_with(&mut process.said, "the access log's reader takes nothing").await;
+    process.ends().await;
+}
+
+#[tokio::test]
+async fn a_sample_of_requests_is_logged() {
+    let server = server().await;
+    // Three times in a million the half is further off than this.
+    for (sample, expected) in [("0.0", 0..=0), ("0.5", 140..=260), ("1.0", 400..=400)] {
+        let config = Config::to(&[&server])
+            .access_log(&format!("sample: {sample}"))
+            .shutdown("drainDelay: 0s");
+        let mut process = Process::start(&config, "").await;
+        let mut client = Client::to(process.address).await;
+        for _ in 0..400 {
+            assert_eq!(client.get("/").await.status, 200);
+        }
+        drop(client);
+        process.terminate().await;
+        let logged = process.rest_of_log().await.len();
+        assert!(expected.contains(&logged), "{logged} of 400 at {sample}");
+        process.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_may_go_to_standard_error_and_only_there() {
+    let server = server().await;
+    let config = Config::to(&[&server]).access_log("output: Stderr").shutdown("drainDelay: 0s");
+    let mut process = Process::start(&config, "").await;
+    assert_eq!(Client::to(process.address).await.get("/status/404").await.status, 404);
+    let line = line_with(&mut process.said, "/status/404").await;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["status"], &line["reason"]), (&404.into(), &"ok".into()));
+    process.terminate().await;
+    assert_eq!(process.rest_of_log().await, [""; 0]);
+    process.ends().await;
 }

@@ -134,6 +134,26 @@ async fn a_body_up_to_64_kib_is_sent_again_and_a_larger_one_is_not() {
     }
 }
 
+/// However small its pieces are.
+#[tokio::test]
+async fn a_body_in_small_pieces_is_sent_again_as_it_was() {
+    let (broken, good) = (failing(Step::Close).await, server().await);
+    let proxy = Config::to(&[&broken, &good]).start();
+    let (mut body, mut chunks) = (String::new(), String::new());
+    for (number, size) in [1, 1, 1, 1000, 1024, 1025, 3, 5000, 1, 2, 0].into_iter().enumerate() {
+        let piece = char::from(b'a' + number as u8).to_string().repeat(size);
+        chunks += &format!("{size:x}\r\n{piece}\r\n");
+        body += &piece;
+    }
+    let head = "PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for answer in
+        [proxy.ask(format!("{head}{chunks}")).await, proxy.ask(format!("{head}{chunks}")).await]
+    {
+        assert_eq!(answer.json()["body"]["text"], *body);
+    }
+    assert_eq!(proxy.retries(), (1, 0));
+}
+
 #[tokio::test]
 async fn a_large_body_survives_a_failed_connect() {
     let good = server().await;

@@ -85,6 +85,56 @@ async fn an_idle_connection_is_closed_without_a_word() {
     }
 }
 
+/// The beginning of a head came together with what is before it.
+#[tokio::test]
+async fn a_head_that_began_early_is_as_slow_as_any_other() {
+    let server = server().await;
+    let proxy = Config::to(&[&server]).limits("headerTimeout: 100ms").start();
+    let post = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        format!("{post}Content-Length: 4\r\n\r\nbody"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n"),
+    ] {
+        let mut client = proxy.client().await;
+        client.send(format!("{request}GET / HT")).await;
+        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.answer().await.status, 408);
+        client.is_closed().await;
+    }
+}
+
+/// The body was here before the answer, and nobody read it.
+#[tokio::test]
+async fn a_body_that_nobody_read_is_not_taken_for_the_next_head() {
+    let (_reserved, dead) = dead_port();
+    let proxy = Config::to_urls(vec![dead])
+        .limits("idleTimeout: 500ms, headerTimeout: 50ms")
+        .retry("attempts: 3")
+        .start();
+    let mut client = proxy.client().await;
+    assert_eq!(client.get("/").await.status, 502);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n").await;
+    // Apart from the head, and in one of the pauses between two attempts.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    client.send("body").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.field("connection")), (502, None));
+    client.is_closed().await;
+}
+
+/// The body of an answer to HEAD is thrown away, but not the connection's timers.
+#[tokio::test]
+async fn a_connection_idles_after_an_error_to_a_head_request_like_after_any_other() {
+    let (_reserved, dead) = dead_port();
+    let proxy = Config::to_urls(vec![dead]).limits("idleTimeout: 100ms").start();
+    let mut client = proxy.client().await;
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer_without_body().await.status, 502);
+    client.is_closed().await;
+}
+
 #[tokio::test]
 async fn a_slow_body_gets_a_408() {
     let server = server().await;
