@@ -8,7 +8,7 @@ mod ports;
 use crate::admin::AdminContext;
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Problems};
-use crate::control::{Control, Effects};
+use crate::control::{Control, Effects, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::Model;
 use crate::probe;
@@ -245,14 +245,6 @@ impl Running {
 fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
     let name = path.display().to_string();
     config::load(&source.bytes, &name, &|name| std::env::var(name).ok()).map_err(StartError::Config)
-}
-
-fn worker_count(model: &Model) -> usize {
-    match model.workers {
-        // Counts what the cgroup's quota allows, too.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
