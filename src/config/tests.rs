@@ -53,6 +53,7 @@ mod combinations;
 mod documents;
 mod hostile;
 mod keys;
+mod routing;
 mod types;
 mod valid;
 mod values;

@@ -179,6 +179,11 @@ impl<'t> At<'t> {
         }
     }
 
+    /// Whether variables were expanded in the value.
+    pub(super) fn is_expanded(&self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar(scalar) if scalar.typed.is_some())
+    }
+
     /// Where the value stands; its key, when there is nothing to be seen.
     pub(super) fn place(&self) -> Place {
         match &self.node.kind {

@@ -126,7 +126,8 @@ backends:
 
 #[test]
 fn every_algorithm_can_be_named_in_both_ways() {
-    for algorithm in Algorithm::ALL {
+    // A consistent hash needs a key, so it has no bare name.
+    for algorithm in Algorithm::ALL.into_iter().filter(|one| *one != Algorithm::ConsistentHash) {
         let bare = read(&backend(&format!("algorithm: {algorithm}"))).unwrap();
         let map = read(&backend(&format!("algorithm: {{ name: {algorithm} }}"))).unwrap();
         assert_eq!(bare.backends[0].algorithm, algorithm);
