@@ -3,9 +3,10 @@
 pub mod source;
 
 use crate::backend::Backend;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::router::Router;
 use arc_swap::{ArcSwap, Cache};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::watch;
@@ -36,18 +37,17 @@ impl Snapshot {
         previous: Option<&Snapshot>,
         workers: usize,
     ) -> Self {
-        let backends: Vec<_> = model
-            .backends
-            .iter()
-            .map(|backend| {
-                let known = previous.and_then(|previous| previous.backend(&backend.name));
-                Backend::compile(backend, known, workers)
-            })
-            .collect();
+        let before = previous.into_iter().flat_map(|previous| &previous.backends);
+        let before: HashMap<&str, _> = before.map(|backend| (&**backend.name(), backend)).collect();
+        let compile = |backend: &model::Backend| {
+            Backend::compile(backend, before.get(&*backend.name).copied(), workers)
+        };
+        let backends: Vec<_> = model.backends.iter().map(compile).collect();
+        let router = previous.map(|previous| &*previous.router);
         Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             config_hash,
-            router: Arc::new(Router::compile(&model, &backends)),
+            router: Arc::new(Router::compile(&model, &backends, router)),
             backends,
             model,
             _counted: Counted::new(),
