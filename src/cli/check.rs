@@ -2,6 +2,7 @@
 
 use super::exit::{Failure, Reason};
 use super::say;
+use super::source::is_stdin;
 use crate::config;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,10 +32,6 @@ pub(super) fn run(files: &[PathBuf]) -> Result<(), Failure> {
     }
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file.as_os_str() == "-"
-}
-
 /// `Err` holds what to tell the operator.
 fn check(file: &Path, name: &str) -> Result<(), String> {
     let source = read(file).map_err(|error| format!("{name}: cannot be read: {error}"))?;
@@ -42,7 +39,7 @@ fn check(file: &Path, name: &str) -> Result<(), String> {
     config::load(&source, name, &variables).map(drop).map_err(|problems| problems.to_string())
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut source = Vec::new();
     if is_stdin(file) {
         io::stdin().lock().take(MAX_BYTES).read_to_end(&mut source)?;
