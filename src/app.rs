@@ -244,7 +244,12 @@ impl Running {
 
 fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
     let name = path.display().to_string();
-    config::load(&source.bytes, &name, &|name| std::env::var(name).ok()).map_err(StartError::Config)
+    let loaded = config::load(&source.bytes, &name, &|name| std::env::var(name).ok())
+        .map_err(StartError::Config)?;
+    for warning in loaded.warnings.list() {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.model)
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {

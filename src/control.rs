@@ -93,12 +93,16 @@ impl<E: Effects> Control<E> {
     }
 
     async fn reload(&mut self, source: &Source, hash: &str) -> Result<(), Refusal> {
-        let model = config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
-            .map_err(Refusal::Invalid)?;
+        let config::Loaded { model, warnings } =
+            config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
+                .map_err(Refusal::Invalid)?;
         let running = self.store.load();
         if model == *running.model {
             self.keep(source);
             return Ok(());
+        }
+        for warning in warnings.list() {
+            tracing::warn!("{warning}");
         }
         let next =
             Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);

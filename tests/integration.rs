@@ -8,5 +8,7 @@ mod architecture;
 mod command_line;
 #[path = "integration/demo.rs"]
 mod demo;
+#[path = "integration/mutations.rs"]
+mod mutations;
 #[path = "integration/proxy.rs"]
 mod proxy;

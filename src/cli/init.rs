@@ -72,8 +72,10 @@ mod tests {
     use crate::model::Model;
 
     fn model(purpose: Purpose) -> Model {
-        config::load(purpose.text().as_bytes(), "init", &|_| None)
-            .unwrap_or_else(|problems| panic!("{purpose:?}:\n{problems}"))
+        let loaded = config::load(purpose.text().as_bytes(), "init", &|_| None)
+            .unwrap_or_else(|problems| panic!("{purpose:?}:\n{problems}"));
+        assert!(loaded.warnings.list().is_empty(), "{purpose:?}:\n{}", loaded.warnings);
+        loaded.model
     }
 
     #[test]

@@ -59,12 +59,11 @@ pub(super) fn load(file: &Path) -> Result<Model, Failure> {
     let source = read(file).map_err(|error| {
         Failure::new(Reason::Configuration, format_args!("{name}: cannot be read: {error}"))
     })?;
-    config::load(&source, &name, &|name| std::env::var(name).ok()).map_err(|problems| {
-        // Each problem begins a line of its own, which is where editors look for file, line and column.
-        Failure::new(
-            Reason::Configuration,
-            format_args!("the configuration is not valid\n{problems}"),
-        )
+    let loaded = config::load(&source, &name, &|name| std::env::var(name).ok());
+    // Each problem begins a line of its own, which is where editors look for file, line and column.
+    loaded.map(|loaded| loaded.model).map_err(|problems| {
+        let message = format_args!("the configuration is not valid\n{problems}");
+        Failure::new(Reason::Configuration, message)
     })
 }
 

@@ -8,62 +8,76 @@ use super::scalar::{
     HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress, Pattern,
     ProbePath, Quantity, RedirectHost, RedirectStatus, Share, Statuses, Text, Url,
 };
-use crate::model;
+use super::schema::notes::{
+    also_spelt, answered_or_sent, bytes, exactly_one, second_backend_needs_routes,
+};
+use crate::model::{self, Ratio, defaults};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A list, each item of which may be wrong on its own.
 pub type List<T> = Field<Vec<Field<T>>>;
 
 /// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["listeners", "backends"]))]
+#[schemars(transform = second_backend_needs_routes)]
 pub struct File {
     /// The port that tells everything about this process.
     pub admin: Field<Admin>,
     /// The port for kubelet and Prometheus: `/livez`, `/readyz` and `/metrics` only. Absent by default.
     pub probes: Field<Probes>,
     /// Worker threads; 0 is one for each available core.
+    #[schemars(extend("default" = 0))]
     pub workers: Field<Number<0, 1024>>,
     /// How the process ends after SIGTERM.
     pub shutdown: Field<Shutdown>,
     /// What is told about requests.
     pub telemetry: Field<Telemetry>,
     /// Addresses to accept on.
+    #[schemars(extend("minItems" = 1))]
     pub listeners: List<Listener>,
     /// Which requests go where. Without routes, everything goes to the only backend.
+    #[schemars(extend("minItems" = 1))]
     pub routes: List<Route>,
     /// Named sets of endpoints.
+    #[schemars(extend("minItems" = 1))]
     pub backends: List<Backend>,
 }
 
 /// The admin port.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Admin {
     /// Where it listens; empty text turns it off.
+    #[schemars(extend("default" = defaults::ADMIN_ADDRESS))]
     pub address: Field<OptionalAddress>,
 }
 
 /// The probes port.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["address"]))]
 pub struct Probes {
     /// Where it listens.
     pub address: Field<Address>,
 }
 
 /// How the process ends after SIGTERM.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Shutdown {
     /// How long connections are still accepted while the process already says that it is not ready.
+    #[schemars(extend("default" = Duration(defaults::DRAIN_DELAY)))]
     pub drain_delay: Field<Duration>,
     /// How long, after that, requests in flight may take to end.
+    #[schemars(extend("default" = Duration(defaults::DRAIN_TIMEOUT)))]
     pub drain_timeout: Field<Duration>,
 }
 
 /// What is told about requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Telemetry {
     /// One JSON line for each request.
@@ -71,20 +85,24 @@ pub struct Telemetry {
 }
 
 /// One JSON line for each request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct AccessLog {
     /// Whether lines are written at all.
+    #[schemars(extend("default" = true))]
     pub enabled: Field<bool>,
     /// Where they go.
+    #[schemars(extend("default" = "Stdout"))]
     pub output: Field<LogOutput>,
     /// The share of requests that is logged.
+    #[schemars(extend("default" = Share(Ratio::ONE)))]
     pub sample: Field<Share>,
 }
 
 /// Where the access log goes.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "output")]
+#[schemars(rename = "LogOutput")]
 pub enum LogOutput {
     /// Standard output.
     Stdout,
@@ -93,8 +111,9 @@ pub enum LogOutput {
 }
 
 /// An address to accept on.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name", "address"]))]
 pub struct Listener {
     /// Its name, unique among the listeners.
     pub name: Field<Name>,
@@ -103,40 +122,50 @@ pub struct Listener {
     /// What a client may ask of it.
     pub limits: Field<Limits>,
     /// Addresses and networks of proxies before us, whose word on the client is believed.
+    #[schemars(extend("default" = []))]
     pub trusted_proxies: List<Network>,
 }
 
 /// What a client may ask of a listener. A duration of `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limits {
     /// From the first byte of a request's head to its last.
+    #[schemars(extend("default" = Duration(defaults::HEADER_TIMEOUT)))]
     pub header_timeout: Field<Duration>,
     /// Between two pieces of a request's body.
+    #[schemars(extend("default" = Duration(defaults::BODY_TIMEOUT)))]
     pub body_timeout: Field<Duration>,
     /// How long a connection without a request is kept.
+    #[schemars(extend("default" = Duration(defaults::IDLE_TIMEOUT)))]
     pub idle_timeout: Field<Duration>,
     /// Size of a request's head.
+    #[schemars(extend("default" = bytes(defaults::MAX_HEADER_BYTES)))]
     pub max_header_bytes: Field<Quantity<{ 8 << 10 }, { 1 << 20 }>>,
     /// Number of header fields of a request.
+    #[schemars(extend("default" = defaults::MAX_HEADERS))]
     pub max_headers: Field<Number<1, 10_000>>,
     /// Size of a request's body; 0 is no limit.
+    #[schemars(extend("default" = 0))]
     pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
 }
 
 /// A named set of endpoints with one algorithm and its policies.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name", "endpoints"]))]
 pub struct Backend {
     /// Its name.
     pub name: Field<Name>,
     /// How it picks an endpoint for a request.
+    #[schemars(extend("default" = "RoundRobin"))]
     pub algorithm: Field<Algorithm>,
     /// Keeps a client with the endpoint that it was given first.
     pub session_affinity: Field<SessionAffinity>,
     /// Gives endpoints that are new, or healthy again, a growing share.
     pub slow_start: Field<SlowStart>,
     /// Where requests go.
+    #[schemars(extend("minItems" = 1))]
     pub endpoints: List<Endpoint>,
     /// The check that finds endpoints healthy or unhealthy. Without it all are healthy.
     pub health_probe: Field<HealthProbe>,
@@ -149,22 +178,25 @@ pub struct Backend {
 }
 
 /// How a backend picks an endpoint: a name, or a map with the name.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
 pub struct Algorithm {
     /// Which algorithm.
     pub name: Field<AlgorithmName>,
     /// `ConsistentHash` only: what is hashed.
     pub key: Field<HashKey>,
     /// `ConsistentHash` only: how a hash becomes an endpoint.
+    #[schemars(extend("default" = "Maglev"))]
     pub table: Field<HashTable>,
     /// `ConsistentHash` only: an endpoint with more than this multiple of the mean load is passed over.
     pub bounded_load: Field<LoadBound>,
 }
 
 /// What of a request is hashed: one of its keys, or the name of a source.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["source", "header", "cookie", "query"]))]
 pub struct HashKey {
     /// Something that every request has.
     pub source: Field<HashSource>,
@@ -177,8 +209,9 @@ pub struct HashKey {
 }
 
 /// What every request has and can be hashed.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "source")]
+#[schemars(rename = "HashSource")]
 pub enum HashSource {
     /// The client's address.
     ClientAddress,
@@ -187,8 +220,9 @@ pub enum HashSource {
 }
 
 /// How a hash becomes an endpoint.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "table")]
+#[schemars(rename = "HashTable")]
 pub enum HashTable {
     /// The most even shares, few moves.
     Maglev,
@@ -197,38 +231,45 @@ pub enum HashTable {
 }
 
 /// Keeps a client with the endpoint that it was given first.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["cookie"]))]
 pub struct SessionAffinity {
     /// By a cookie that names the endpoint without telling its address.
     pub cookie: Field<AffinityCookie>,
 }
 
 /// A cookie that names an endpoint.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct AffinityCookie {
     /// Its name.
+    #[schemars(extend("default" = defaults::AFFINITY_COOKIE))]
     pub name: Field<CookieName>,
     /// How long the client keeps it; `0s` until its session ends.
+    #[schemars(extend("default" = "0s"))]
     pub ttl: Field<Duration>,
     /// The path below which the client sends it.
+    #[schemars(extend("default" = defaults::AFFINITY_PATH))]
     pub path: Field<CookiePath>,
 }
 
 /// Gives endpoints that are new, or healthy again, a growing share.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct SlowStart {
     /// How long it takes until the share is whole.
+    #[schemars(extend("default" = Duration(defaults::SLOW_START_WINDOW)))]
     pub window: Field<Duration>,
     /// The part of its weight that an endpoint begins with.
+    #[schemars(extend("default" = Share(defaults::slow_start_minimum_weight())))]
     pub minimum_weight: Field<Share>,
 }
 
 /// The algorithms.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "algorithm")]
+#[schemars(rename = "AlgorithmName")]
 pub enum AlgorithmName {
     /// Each in turn, smoothly by weight.
     RoundRobin,
@@ -236,9 +277,11 @@ pub enum AlgorithmName {
     Random,
     /// The fewest requests in flight for its weight; also spelt `lc`.
     #[serde(alias = "lc")]
+    #[schemars(transform = also_spelt("lc"))]
     LeastConnections,
     /// The least expected time: latency times the requests in flight; also spelt `lr`.
     #[serde(alias = "lr")]
+    #[schemars(transform = also_spelt("lr"))]
     LeastResponseTime,
     /// The better of two distinct draws by requests in flight.
     PowerOfTwoChoices,
@@ -266,101 +309,123 @@ impl From<AlgorithmName> for model::Algorithm {
 }
 
 /// One endpoint: a URL, or a map with the URL.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["url"]))]
 pub struct Endpoint {
     /// Where it is. A path is put before the path of each request.
     pub url: Field<Url>,
     /// Its share relative to the others'; 0 gets no requests.
+    #[schemars(extend("default" = defaults::WEIGHT))]
     pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
 }
 
 /// The check that finds endpoints healthy or unhealthy. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["http", "tcp"]))]
 pub struct HealthProbe {
     /// A GET request.
     pub http: Field<HttpCheck>,
     /// A TCP connection that is established: `tcp: {}`.
     pub tcp: Field<TcpCheck>,
     /// From the start of one probe to the start of the next.
+    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_INTERVAL)))]
     pub interval: Field<Duration>,
     /// How long an answer may take.
+    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_TIMEOUT)))]
     pub timeout: Field<Duration>,
     /// Successes in a row that make an unhealthy endpoint healthy.
+    #[schemars(extend("default" = defaults::HEALTHY_AFTER))]
     pub healthy_after: Field<Number<1, 1000>>,
     /// Failures in a row that make a healthy endpoint unhealthy.
+    #[schemars(extend("default" = defaults::UNHEALTHY_AFTER))]
     pub unhealthy_after: Field<Number<1, 1000>>,
     /// When a smaller share of the endpoints than this is healthy, or none is, all count as healthy.
+    #[schemars(extend("default" = Share(Ratio::ZERO)))]
     pub minimum_healthy: Field<Share>,
 }
 
 /// The check that keeps the latency of idle endpoints known. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["http", "tcp"]))]
 pub struct LatencyProbe {
     /// A GET request.
     pub http: Field<HttpCheck>,
     /// A TCP connection that is established: `tcp: {}`.
     pub tcp: Field<TcpCheck>,
     /// From the start of one probe to the start of the next.
+    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_INTERVAL)))]
     pub interval: Field<Duration>,
     /// How long an answer may take.
+    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_TIMEOUT)))]
     pub timeout: Field<Duration>,
 }
 
 /// A GET request and what its answer has to be.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpCheck {
     /// Path and query, below the endpoint's own path.
+    #[schemars(extend("default" = "/"))]
     pub path: Field<ProbePath>,
     /// The `Host` header; the endpoint's own host and port by default.
     pub host: Field<HostHeader>,
     /// Status codes that count as success.
+    #[schemars(extend("minItems" = 1, "default" = [Statuses(defaults::PROBE_STATUSES.0, defaults::PROBE_STATUSES.1)]))]
     pub statuses: List<Statuses>,
     /// Text that has to occur in the first 64 KiB of the body.
     pub body: Field<Text>,
 }
 
 /// A TCP connection that is established. It has no keys.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpCheck {}
 
 /// How long we wait for the endpoints of a backend. `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Timeouts {
     /// For a TCP connection to be established.
+    #[schemars(extend("default" = Duration(defaults::CONNECT_TIMEOUT)))]
     pub connect: Field<Duration>,
     /// From the end of the request's head to the response's head, all attempts together.
+    #[schemars(extend("default" = Duration(defaults::REQUEST_TIMEOUT)))]
     pub request: Field<Duration>,
     /// The same for each attempt.
+    #[schemars(extend("default" = "0s"))]
     pub attempt: Field<Duration>,
     /// Without a byte in either direction after the response's head.
+    #[schemars(extend("default" = Duration(defaults::STREAM_IDLE_TIMEOUT)))]
     pub stream_idle: Field<Duration>,
     /// Without a byte in either direction after an upgrade, to a WebSocket for example.
+    #[schemars(extend("default" = Duration(defaults::UPGRADED_IDLE_TIMEOUT)))]
     pub upgraded_idle: Field<Duration>,
 }
 
 /// When a request is tried again.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Retry {
     /// Tries after the first; 0 turns retries off.
+    #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
+    #[schemars(extend("minItems" = 1, "default" = ["ConnectFailure", "Reset"]))]
     pub conditions: List<RetryCondition>,
     /// Statuses of responses that are a reason to try again.
+    #[schemars(extend("default" = []))]
     pub statuses: List<Statuses>,
     /// The most that retries may add to the backend's load.
     pub budget: Field<RetryBudget>,
 }
 
 /// A reason to try a request again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename = "condition")]
+#[schemars(rename = "RetryCondition")]
 pub enum RetryCondition {
     /// A connection could not be established.
     ConnectFailure,
@@ -369,28 +434,36 @@ pub enum RetryCondition {
 }
 
 /// The most that retries may add to a backend's load.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RetryBudget {
     /// Retries for each request.
+    #[schemars(extend("default" = Share(defaults::retry_ratio())))]
     pub ratio: Field<Share>,
     /// Retries in each second that are always allowed.
+    #[schemars(extend("default" = defaults::RETRY_MIN_PER_SECOND))]
     pub min_per_second: Field<Number<0, 1_000_000>>,
 }
 
 /// Which requests go where.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
+#[schemars(transform = answered_or_sent)]
 pub struct Route {
     /// Its name, unique among the routes.
     pub name: Field<Name>,
     /// The names of the listeners whose requests it takes; all by default.
+    #[schemars(extend("minItems" = 1))]
     pub listeners: List<Name>,
     /// The hosts whose requests it takes; all by default.
+    #[schemars(extend("minItems" = 1))]
     pub hosts: List<Host>,
     /// What requests must be like: one of these has to fit. By default all fit.
+    #[schemars(extend("minItems" = 1))]
     pub matches: List<Match>,
     /// What is done to requests and responses, or answered without a backend. Each kind at most once; their order means nothing.
+    #[schemars(extend("default" = []))]
     pub filters: List<Filter>,
     /// Instead of the timeouts of the backend.
     pub timeouts: Field<RouteTimeouts>,
@@ -399,26 +472,31 @@ pub struct Route {
     /// Size of a request's body, instead of the listener's limit; 0 is no limit.
     pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
     /// Where requests go, by weight.
+    #[schemars(extend("minItems" = 1))]
     pub backends: List<BackendRef>,
 }
 
 /// What a request must be like, all of it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Match {
     /// Its path.
+    #[schemars(extend("default" = { "prefix": "/" }))]
     pub path: Field<PathMatch>,
     /// Its method.
     pub method: Field<MethodName>,
     /// Its header fields.
+    #[schemars(extend("default" = []))]
     pub headers: List<HeaderMatch>,
     /// The parameters of its query.
+    #[schemars(extend("default" = []))]
     pub query: List<QueryMatch>,
 }
 
 /// What a path must be like: exactly one of the keys.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["exact", "prefix", "regex"]))]
 pub struct PathMatch {
     /// This path and no other.
     pub exact: Field<MatchPath>,
@@ -429,8 +507,10 @@ pub struct PathMatch {
 }
 
 /// What one header field must be like: exactly one of `exact`, `regex` and `present`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
+#[schemars(transform = exactly_one(&["exact", "regex", "present"]))]
 pub struct HeaderMatch {
     /// The field's name.
     pub name: Field<HeaderFieldName>,
@@ -443,8 +523,10 @@ pub struct HeaderMatch {
 }
 
 /// What one parameter of the query must be like: exactly one of `exact`, `regex` and `present`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
+#[schemars(transform = exactly_one(&["exact", "regex", "present"]))]
 pub struct QueryMatch {
     /// The parameter's name.
     pub name: Field<Text>,
@@ -457,8 +539,9 @@ pub struct QueryMatch {
 }
 
 /// One filter: exactly one of the keys.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["requestHeaders", "responseHeaders", "rewrite", "redirect", "respond"]))]
 pub struct Filter {
     /// Changes of the request's header fields.
     pub request_headers: Field<HeaderChanges>,
@@ -473,20 +556,24 @@ pub struct Filter {
 }
 
 /// Changes of header fields: first `remove`, then `set`, then `add`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HeaderChanges {
     /// Fields that get this value and no other.
+    #[schemars(extend("default" = []))]
     pub set: List<HeaderField>,
     /// Fields that get this value besides those they have.
+    #[schemars(extend("default" = []))]
     pub add: List<HeaderField>,
     /// Fields that go.
+    #[schemars(extend("default" = []))]
     pub remove: List<HeaderFieldName>,
 }
 
 /// A header field.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name", "value"]))]
 pub struct HeaderField {
     /// Its name.
     pub name: Field<HeaderFieldName>,
@@ -495,7 +582,7 @@ pub struct HeaderField {
 }
 
 /// Another host or path for the endpoint.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rewrite {
     /// The `Host` that endpoints see.
@@ -505,8 +592,9 @@ pub struct Rewrite {
 }
 
 /// Another path: exactly one of the keys. The query stays.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["full", "prefix"]))]
 pub struct PathRewrite {
     /// The whole path becomes this.
     pub full: Field<MatchPath>,
@@ -515,7 +603,7 @@ pub struct PathRewrite {
 }
 
 /// The client is sent elsewhere. What is left out stays as it was in the request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Redirect {
     /// `http` or `https`.
@@ -527,35 +615,42 @@ pub struct Redirect {
     /// The path.
     pub path: Field<PathRewrite>,
     /// 301, 302, 303, 307 or 308.
+    #[schemars(extend("default" = defaults::REDIRECT_STATUS))]
     pub status: Field<RedirectStatus>,
 }
 
 /// A URL's scheme.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "scheme")]
+#[schemars(rename = "Scheme")]
 pub enum Scheme {
     /// Port 80.
     #[serde(alias = "http")]
+    #[schemars(transform = also_spelt("http"))]
     Http,
     /// Port 443.
     #[serde(alias = "https")]
+    #[schemars(transform = also_spelt("https"))]
     Https,
 }
 
 /// A response that is always the same.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Respond {
     /// Its status.
+    #[schemars(extend("default" = defaults::RESPOND_STATUS))]
     pub status: Field<Number<200, 599>>,
     /// Its body; empty by default.
+    #[schemars(extend("default" = ""))]
     pub body: Field<AnyText>,
     /// The `Content-Type` of a body that is not empty.
+    #[schemars(extend("default" = defaults::RESPOND_CONTENT_TYPE))]
     pub content_type: Field<HeaderText>,
 }
 
 /// Instead of the timeouts of the backend. `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RouteTimeouts {
     /// From the end of the request's head to the response's head, all attempts together.
@@ -565,24 +660,27 @@ pub struct RouteTimeouts {
 }
 
 /// Instead of the retries of the backend, whose budget stays.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RouteRetry {
     /// Tries after the first; 0 turns retries off.
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
+    #[schemars(extend("minItems" = 1))]
     pub conditions: List<RetryCondition>,
     /// Statuses of responses that are a reason to try again.
     pub statuses: List<Statuses>,
 }
 
 /// A backend that a route sends requests to: its name, or a map with the name.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
 pub struct BackendRef {
     /// The backend's name.
     pub name: Field<Name>,
     /// Its share relative to the others'; 0 gets no requests.
+    #[schemars(extend("default" = defaults::WEIGHT))]
     pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
 }
 

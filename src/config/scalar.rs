@@ -6,6 +6,7 @@ mod address;
 mod duration;
 mod http;
 mod quantity;
+mod spell;
 
 pub use address::{Address, OptionalAddress};
 pub use duration::Duration;

@@ -5,7 +5,8 @@ use crate::model::Model;
 
 /// The model of a file, or the text of what is wrong with it.
 fn read(text: &str) -> Result<Model, String> {
-    load(text.as_bytes(), "config.yaml", &variables).map_err(|problems| problems.to_string())
+    let loaded = load(text.as_bytes(), "config.yaml", &variables);
+    loaded.map(|loaded| loaded.model).map_err(|problems| problems.to_string())
 }
 
 /// Holds a file to be refused with exactly these lines.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn model(text: &str) -> Model {
-    config::load(text.as_bytes(), "test", &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+    let loaded = config::load(text.as_bytes(), "test", &|_| None);
+    loaded.unwrap_or_else(|problems| panic!("{problems}")).model
 }
 
 const BEFORE: &str = "
