@@ -274,7 +274,9 @@ fn samples(
             Sample::of(&metrics::CLIENT_CONNECTIONS, proxy.connections() as f64),
             Sample::of(&metrics::ACCESS_LOG_DROPPED, access_log.dropped() as f64),
         ];
-        samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &proxy.shared().refused));
+        let shared = proxy.shared();
+        samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &shared.refused));
+        samples.extend(Sample::by_code(&metrics::REQUESTS_ANSWERED, &shared.own_answers));
         samples
     })
 }

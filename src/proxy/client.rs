@@ -2,6 +2,7 @@
 
 use super::upgrade::Upgrade;
 use crate::model::Limits;
+use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ pub struct ListenerState {
     pub name: Arc<str>,
     /// Its limits; follow the running snapshot.
     pub limits: Cell<Limits>,
+    /// Whose word on the client is believed; follows the running snapshot.
+    pub trusted_proxies: RefCell<Vec<IpNet>>,
     /// When the listener is removed: its connections close with their next response, at the latest then.
     pub closes_at: Cell<Option<Instant>>,
     /// Its open connections, those of other workers included.

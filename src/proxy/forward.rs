@@ -1,6 +1,10 @@
 //! A request's attempts: pick an endpoint, send, wait for the response's head, and try again where that is safe.
 
+use super::affinity;
 use super::error::ProxyError;
+use super::filters::{rewrite_path, takes_away};
+use super::forwarded::Forwarded;
+use super::hash_key::{self, Hashed};
 use super::headers::{self, Outbound};
 use super::record::Record;
 use super::request_body::{REPLAY_LIMIT, RequestBody};
@@ -11,11 +15,13 @@ use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
 use crate::backend::{Ask, Backend};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
+use crate::router::{Route, Target};
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,8 +35,24 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The pause before an endpoint that has just failed for this request is tried again; doubles each time.
 const SAME_ENDPOINT_PAUSE: Duration = Duration::from_millis(25);
 
-/// What an endpoint answered.
+/// A request whose route is known.
+pub struct Inbound<'a> {
+    /// Its head, as the client sent it.
+    pub parts: &'a Parts,
+    /// Its checked `Host`; empty if it named none.
+    pub host: HeaderValue,
+    /// Its path in the normal form; or `*`.
+    pub path: Cow<'a, str>,
+    /// How much of the path was matched by a prefix.
+    pub prefix: Option<usize>,
+    /// Its route.
+    pub route: &'a Route,
+}
+
+/// What a request is answered.
 pub enum Answer {
+    /// The route's own response: no endpoint was asked.
+    Own(Response<Bytes>),
     /// A response that is here to its end.
     Whole(Head, Bytes),
     /// A response whose body is still arriving, and may pause for this long.
@@ -61,6 +83,16 @@ enum Cause {
     Fatal,
 }
 
+/// What became of an attempt.
+enum Attempt {
+    /// An answer for the client.
+    Answered(Answer),
+    /// An answer whose status is a reason to try again; the request's body is ready for that.
+    Discarded(RequestBody),
+    /// None.
+    Failed(Failure),
+}
+
 /// What to do after a failure.
 enum Next {
     GiveUp,
@@ -73,10 +105,15 @@ enum Next {
 /// One request on its way.
 struct Journey<'a> {
     context: &'a Context,
-    parts: &'a Parts,
-    host: HeaderValue,
+    inbound: &'a Inbound<'a>,
+    /// The path for the endpoint.
+    path: &'a str,
     framing: Framing,
-    backend: Arc<Backend>,
+    target: &'a Target,
+    /// The hash of the request's key, if the backend hashes and the request has one.
+    hash: Option<u64>,
+    /// The endpoint that the client was given before.
+    pinned: Option<u64>,
     record: &'a mut Record,
     tried: SmallVec<[u64; 2]>,
     retries: u32,
@@ -85,22 +122,20 @@ struct Journey<'a> {
     sent_at: Option<Instant>,
 }
 
-/// Forwards a request to an endpoint of its route's backend.
+/// Forwards a request to an endpoint of one of its route's backends.
 pub async fn forward(
     context: &Context,
-    parts: &Parts,
-    host: HeaderValue,
+    inbound: Inbound<'_>,
     body: Incoming,
     record: &mut Record,
 ) -> Result<Answer, ProxyError> {
-    let Some(route) = &record.route else {
-        return Err(ProxyError::NoEndpoint("(none)".to_owned()));
-    };
-    let Some(target) = route.targets.first() else {
-        return Err(ProxyError::NoEndpoint("(none)".to_owned()));
-    };
-    let backend = Arc::clone(&target.backend);
-    let limit = context.client.listener.limits.get().max_body_bytes;
+    let Inbound { parts, route, .. } = inbound;
+    let index = choose_target(context, &inbound);
+    let index = index.ok_or_else(|| ProxyError::NoBackend(route.model.name.to_string()))?;
+    let target = &route.targets[index];
+    record.target = Some(index);
+    let listeners = || context.client.listener.limits.get().max_body_bytes;
+    let limit = route.model.overrides.max_body_bytes.unwrap_or_else(listeners);
     let framing = framing(&body);
     if let (Framing::Length(length), Some(limit)) = (framing, limit)
         && length > limit
@@ -109,12 +144,29 @@ pub async fn forward(
     }
     let body = RequestBody::new(body, Rc::clone(&context.client), limit);
     let sent_at = (framing == Framing::Empty).then_some(record.started);
+    let hash = target.backend.model().hashing.as_ref().and_then(|hashing| {
+        let request = Hashed {
+            headers: &parts.headers,
+            path: &inbound.path,
+            query: parts.uri.query(),
+            client: record.client_address.unwrap_or(context.peer.address),
+        };
+        hash_key::hash(&hashing.key, &request)
+    });
+    let rewritten = match &route.model.filters.rewrite.path {
+        Some(rewrite) if inbound.path != "*" => {
+            Some(rewrite_path(rewrite, &inbound.path, inbound.prefix))
+        }
+        Some(_) | None => None,
+    };
     let journey = Journey {
         context,
-        parts,
-        host,
+        path: rewritten.as_deref().unwrap_or(&inbound.path),
+        inbound: &inbound,
         framing,
-        backend,
+        target,
+        hash,
+        pinned: affinity::pinned(&target.backend, &parts.headers),
         record,
         tried: SmallVec::new(),
         retries: 0,
@@ -122,6 +174,20 @@ pub async fn forward(
         sent_at,
     };
     journey.run(body).await
+}
+
+/// The target of a request: the one whose endpoint the client was given before, else one by chance and weight.
+fn choose_target(context: &Context, inbound: &Inbound<'_>) -> Option<usize> {
+    let targets = &inbound.route.targets;
+    if let [only] = targets.as_slice() {
+        return (only.weight > 0).then_some(0);
+    }
+    let headers = &inbound.parts.headers;
+    let is_kept = |target: &Target| target.weight > 0 && affinity::is_kept(&target.backend, headers);
+    targets.iter().position(is_kept).or_else(|| {
+        let chosen = inbound.route.pick_target(&mut context.worker.rng.borrow_mut())?;
+        targets.iter().position(|target| std::ptr::eq(target, chosen))
+    })
 }
 
 /// How the client's body is delimited.
@@ -135,26 +201,38 @@ fn framing(body: &Incoming) -> Framing {
 
 impl Journey<'_> {
     async fn run(mut self, mut body: RequestBody) -> Result<Answer, ProxyError> {
-        self.backend.budget().deposit(Nanos::at(self.record.started));
+        self.backend().budget().deposit(Nanos::at(self.record.started));
         let mut endpoint = self.pick().await?;
         loop {
             let mut failure = match self.attempt(&endpoint, body).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::Discarded(again) => {
+                    endpoint = self.pick_again(&endpoint).await?;
+                    body = again;
+                    continue;
+                }
+                Attempt::Failed(failure) => failure,
             };
             self.judge(&endpoint, &failure);
             match self.next(&mut failure) {
                 Next::GiveUp => return Err(failure.error),
                 Next::Replay => self.replayed = true,
-                Next::Retry => {
-                    self.backend.counters().retries.fetch_add(1, Relaxed);
-                    self.retries += 1;
-                    self.tried.push(endpoint.id());
-                    endpoint = self.pick().await?;
-                }
+                Next::Retry => endpoint = self.pick_again(&endpoint).await?,
             }
             body = failure.body;
         }
+    }
+
+    fn backend(&self) -> &Backend {
+        &self.target.backend
+    }
+
+    /// Picks the endpoint of a retry, after `failed`.
+    async fn pick_again(&mut self, failed: &Endpoint) -> Result<Arc<Endpoint>, ProxyError> {
+        self.backend().counters().retries.fetch_add(1, Relaxed);
+        self.retries += 1;
+        self.tried.push(failed.id());
+        self.pick().await
     }
 
     /// Picks an endpoint, another than before if there is one.
@@ -163,10 +241,11 @@ impl Journey<'_> {
         let now = if self.tried.is_empty() { self.record.started } else { Instant::now() };
         let pick = {
             let mut rng = self.context.worker.rng.borrow_mut();
-            let ask = Ask { now: Nanos::at(now), hash: None, pinned: None, tried: &self.tried };
-            self.backend.pick(&ask, &mut rng, &mut ())
+            let Self { hash, pinned, .. } = *self;
+            let ask = Ask { now: Nanos::at(now), hash, pinned, tried: &self.tried };
+            self.backend().pick(&ask, &mut rng, &mut ())
         };
-        let pick = pick.ok_or_else(|| ProxyError::NoEndpoint(self.backend.name().to_string()))?;
+        let pick = pick.ok_or_else(|| ProxyError::NoEndpoint(self.backend().name().to_string()))?;
         let endpoint = Arc::clone(pick.endpoint());
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {
@@ -182,19 +261,20 @@ impl Journey<'_> {
         &mut self,
         endpoint: &Arc<Endpoint>,
         mut body: RequestBody,
-    ) -> Result<Answer, Failure> {
+    ) -> Attempt {
         self.record.attempts += 1;
         let framing = match self.framing_for(endpoint, &mut body).await {
             Ok(framing) => framing,
             Err(error) => {
-                return Err(Failure { error, cause: Cause::Fatal, processed: false, body });
+                let cause = Cause::Fatal;
+                return Attempt::Failed(Failure { error, cause, processed: false, body });
             }
         };
         let connection = match self.connect(endpoint).await {
             Ok(connection) => connection,
             Err(error) => {
                 let cause = cause(&error, false);
-                return Err(Failure { error, cause, processed: false, body });
+                return Attempt::Failed(Failure { error, cause, processed: false, body });
             }
         };
         let is_reused = connection.is_reused;
@@ -205,8 +285,15 @@ impl Journey<'_> {
         };
         let mut exchange = self.exchange(endpoint, connection, framing, body);
         match self.await_head(&mut exchange, started).await {
-            Ok(head) => Ok(self.accept(endpoint, exchange, head, started)),
-            Err(error) => Err(failure(exchange, error, is_reused)),
+            Ok(head) => {
+                let now = Instant::now();
+                self.note(endpoint, &exchange, &head, started, now);
+                if self.retries_status(head.status, exchange.body()) {
+                    return Attempt::Discarded(self.discard(endpoint, exchange, now));
+                }
+                Attempt::Answered(self.accept(endpoint, exchange, head, now))
+            }
+            Err(error) => Attempt::Failed(failure(exchange, error, is_reused)),
         }
     }
 
@@ -219,16 +306,23 @@ impl Journey<'_> {
         body: RequestBody,
     ) -> Exchange<RequestBody> {
         let mut head = std::mem::take(&mut connection.scratch);
-        let upgrade = headers::upgrade(self.parts);
+        let Inbound { parts, host, route, .. } = self.inbound;
+        let filters = &route.model.filters;
+        let upgrade = headers::upgrade(parts);
+        let forwarded =
+            Forwarded { peer: &self.context.peer, client: self.record.client_address, host };
         self.record.request_id.with(|request_id| {
             Outbound {
-                parts: self.parts,
-                host: &self.host,
+                parts,
+                host: filters.rewrite.host.as_ref().unwrap_or(host),
+                path: self.path,
+                query: parts.uri.query(),
                 url: endpoint.url(),
                 framing,
-                forwarded: &self.context.forwarded,
+                forwarded,
                 request_id,
                 upgrade,
+                changes: &filters.request_headers,
             }
             .encode(&mut head);
         });
@@ -237,8 +331,10 @@ impl Journey<'_> {
             framing,
             body,
             // HTTP/1.0 knows no 100.
-            hold_body: headers::expects_continue(self.parts) && !endpoint.speaks_http10(),
-            is_head: self.parts.method == Method::HEAD,
+            hold_body: headers::expects_continue(parts)
+                && !endpoint.speaks_http10()
+                && !takes_away(&filters.request_headers, &header::EXPECT),
+            is_head: parts.method == Method::HEAD,
             wants_upgrade: upgrade.is_some(),
         };
         Exchange::new(connection, request)
@@ -265,26 +361,26 @@ impl Journey<'_> {
     async fn connect(&mut self, endpoint: &Arc<Endpoint>) -> Result<Connection, ProxyError> {
         if !self.replayed {
             // What must not be sent twice is worth a closer look at the connection first.
-            let thorough = !self.parts.method.is_idempotent();
+            let thorough = !self.inbound.parts.method.is_idempotent();
             let mut pool = self.context.worker.pool.borrow_mut();
             if let Some(connection) = pool.take(endpoint.id(), self.record.started, thorough) {
                 return Ok(connection);
             }
         }
         let resolution = endpoint.resolution();
-        let timeout = self.backend.model().timeouts.connect;
+        let timeout = self.target.timeouts.connect;
         let connecting = Box::pin(Connection::connect(&resolution, timeout));
         let connected = self.in_time(connecting).await?;
         match &connected {
             Ok(_) => {
                 if endpoint.connected() {
-                    self.backend.refresh(Nanos::now());
+                    self.backend().refresh(Nanos::now());
                 }
             }
             Err(_) => {
                 let now = Nanos::now();
                 endpoint.connect_failed(now);
-                self.backend.refresh(now);
+                self.backend().refresh(now);
             }
         }
         Ok(connected?)
@@ -292,7 +388,7 @@ impl Journey<'_> {
 
     /// Waits for `step` until the time of the request is over.
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, ProxyError> {
-        match self.sent_at.zip(self.backend.model().timeouts.request) {
+        match self.sent_at.zip(self.target.timeouts.request) {
             None => Ok(step.await),
             Some((sent_at, timeout)) => tokio::time::timeout_at(sent_at + timeout, step)
                 .await
@@ -336,7 +432,7 @@ impl Journey<'_> {
         exchange: &Exchange<RequestBody>,
         started: Instant,
     ) -> Option<(Instant, Option<ProxyError>)> {
-        let timeouts = &self.backend.model().timeouts;
+        let timeouts = &self.target.timeouts;
         if exchange.holds_body() {
             return Some((started + CONTINUE_WAIT, None));
         }
@@ -358,15 +454,15 @@ impl Journey<'_> {
         Some((progress + idle, Some(ProxyError::UploadStalled(idle))))
     }
 
-    /// Takes note of what the endpoint answered, and passes it on.
-    fn accept(
-        &mut self,
+    /// Takes note of what the endpoint answered.
+    fn note(
+        &self,
         endpoint: &Endpoint,
-        mut exchange: Exchange<RequestBody>,
-        head: Head,
+        exchange: &Exchange<RequestBody>,
+        head: &Head,
         started: Instant,
-    ) -> Answer {
-        let now = Instant::now();
+        now: Instant,
+    ) {
         if is_failure(head.status) {
             endpoint.record_failure(Nanos::at(now));
         } else if exchange.is_sent() {
@@ -374,7 +470,45 @@ impl Journey<'_> {
             endpoint.record_latency(Nanos::at(now), now - since);
         }
         endpoint.set_speaks_http10(head.is_http10);
-        let timeouts = &self.backend.model().timeouts;
+    }
+
+    /// Whether an answer of this status is to be thrown away for another try. What the endpoint answered it has processed:
+    /// only an idempotent request is sent again, and only out of the budget.
+    fn retries_status(&self, status: StatusCode, body: &RequestBody) -> bool {
+        let code = status.as_u16();
+        let statuses = &self.target.retry.statuses;
+        statuses.iter().any(|(from, to)| (*from..=*to).contains(&code))
+            && status != StatusCode::SWITCHING_PROTOCOLS
+            && self.inbound.parts.method.is_idempotent()
+            && body.can_rewind()
+            && self.may_retry(true)
+    }
+
+    /// Throws an answer away. Its connection lives on if that is all of it; who waits for the rest waits for nothing.
+    fn discard(
+        &self,
+        endpoint: &Endpoint,
+        mut exchange: Exchange<RequestBody>,
+        now: Instant,
+    ) -> RequestBody {
+        let _ = exchange.take_whole_body();
+        let (connection, mut body) = exchange.into_parts();
+        if let Some(connection) = connection {
+            self.context.worker.pool.borrow_mut().put(endpoint.id(), connection, now);
+        }
+        body.rewind();
+        body
+    }
+
+    /// Passes on what the endpoint answered.
+    fn accept(
+        &self,
+        endpoint: &Endpoint,
+        mut exchange: Exchange<RequestBody>,
+        head: Head,
+        now: Instant,
+    ) -> Answer {
+        let timeouts = &self.target.timeouts;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Answer::Upgrade(head, exchange.into_upgraded(), timeouts.upgraded_idle);
         }
@@ -401,11 +535,14 @@ impl Journey<'_> {
             | ProxyError::AttemptTimeout(_)
             | ProxyError::UploadStalled(_) => failure.cause != Cause::Stale,
             ProxyError::BadRequest(_)
+            | ProxyError::BadPath(_)
+            | ProxyError::NoRoute
             | ProxyError::ConnectRefused
             | ProxyError::BodyTooLarge { .. }
             | ProxyError::BodyTimeout(_)
             | ProxyError::BodyBroken(_)
             | ProxyError::LengthRequired
+            | ProxyError::NoBackend(_)
             | ProxyError::NoEndpoint(_) => false,
         };
         if is_endpoints {
@@ -415,28 +552,33 @@ impl Journey<'_> {
 
     /// What to do after `failure`. Rewinds the body if there is to be another attempt.
     fn next(&self, failure: &mut Failure) -> Next {
-        let safe = self.parts.method.is_idempotent() || !failure.processed;
+        let safe = self.inbound.parts.method.is_idempotent() || !failure.processed;
         if failure.cause == Cause::Fatal || !safe || !failure.body.rewind() {
             return Next::GiveUp;
         }
         if failure.cause == Cause::Stale && !self.replayed {
             return Next::Replay;
         }
-        let retry = &self.backend.model().retry;
+        let conditions = self.target.retry.conditions;
         let wanted = match failure.cause {
-            Cause::Connect => retry.conditions.connect_failure,
-            Cause::Stale | Cause::Reset => retry.conditions.reset,
+            Cause::Connect => conditions.connect_failure,
+            Cause::Stale | Cause::Reset => conditions.reset,
             Cause::Fatal => false,
         };
-        if !wanted || self.retries >= retry.attempts {
-            return Next::GiveUp;
+        if wanted && self.may_retry(failure.processed) { Next::Retry } else { Next::GiveUp }
+    }
+
+    /// Whether attempts are left, and the budget allows another; takes it out of the budget.
+    fn may_retry(&self, processed: bool) -> bool {
+        if self.retries >= self.target.retry.attempts {
+            return false;
         }
         // What was certainly not processed costs the endpoints nothing.
-        if failure.processed && !self.backend.budget().withdraw(Nanos::now()) {
-            self.backend.counters().retries_refused.fetch_add(1, Relaxed);
-            return Next::GiveUp;
+        let allowed = !processed || self.backend().budget().withdraw(Nanos::now());
+        if !allowed {
+            self.backend().counters().retries_refused.fetch_add(1, Relaxed);
         }
-        Next::Retry
+        allowed
     }
 }
 
@@ -460,11 +602,14 @@ fn cause(error: &ProxyError, is_reused: bool) -> Cause {
             | ExchangeError::RequestBody,
         )
         | ProxyError::BadRequest(_)
+        | ProxyError::BadPath(_)
+        | ProxyError::NoRoute
         | ProxyError::ConnectRefused
         | ProxyError::BodyTooLarge { .. }
         | ProxyError::BodyTimeout(_)
         | ProxyError::BodyBroken(_)
         | ProxyError::LengthRequired
+        | ProxyError::NoBackend(_)
         | ProxyError::NoEndpoint(_)
         | ProxyError::RequestTimeout(_)
         | ProxyError::UploadStalled(_) => Cause::Fatal,

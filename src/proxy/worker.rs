@@ -4,8 +4,8 @@ use super::client::{ClientState, ListenerState};
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
-use crate::model::{AccessLog, Limits, LogOutput};
-use crate::router::Route;
+use crate::model::{self, AccessLog, LogOutput};
+use crate::router::{Asked, Route};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
 use slab::Slab;
@@ -194,7 +194,8 @@ impl Worker {
             }
         };
         let mut listeners = self.listeners.borrow_mut();
-        let limits = self.limits(&name);
+        let (limits, trusted_proxies) =
+            self.settings(&name, |listener| (listener.limits, listener.trusted_proxies.clone()));
         // One that was removed before is another, and so are those whose time is over.
         listeners.retain(|known, entry| {
             entry.state.closes_at.get().is_none_or(|at| *known != name && at > Instant::now())
@@ -203,6 +204,7 @@ impl Worker {
             state: Rc::new(ListenerState {
                 name,
                 limits: Cell::new(limits),
+                trusted_proxies: RefCell::new(trusted_proxies),
                 closes_at: Cell::new(None),
                 open,
             }),
@@ -265,12 +267,23 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// The route of a request, and the generation that it belongs to. The snapshot itself is let go at once, so that
-    /// nothing slow keeps an old one alive.
-    pub fn route(&self) -> (Arc<Route>, u64) {
+    /// The route of a request that came by `listener`, if there is one, with how much of its path was matched by a prefix; and
+    /// the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
+    /// alive.
+    pub fn route(
+        &self,
+        listener: &str,
+        asked: &Asked<'_>,
+    ) -> (Option<(Arc<Route>, Option<usize>)>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
-        (Arc::clone(&snapshot.router.routes()[0]), snapshot.generation)
+        let found = snapshot.router.find(listener, asked);
+        (found.map(|found| (Arc::clone(found.route), found.prefix)), snapshot.generation)
+    }
+
+    /// The running generation.
+    pub fn generation(&self) -> u64 {
+        self.snapshot.borrow_mut().load().generation
     }
 
     /// When conversations with a removed endpoint must end; `None` if it is still there.
@@ -278,12 +291,13 @@ impl Worker {
         self.retired.borrow().get(&endpoint).map(|(_, deadline)| *deadline)
     }
 
-    fn limits(&self, listener: &str) -> Limits {
+    /// What `get` takes from the configuration of a listener.
+    fn settings<T>(&self, listener: &str, get: impl Fn(&model::Listener) -> T) -> T {
         let mut cache = self.snapshot.borrow_mut();
         let model = &cache.load().model;
         let found = model.listeners.iter().find(|known| &*known.name == listener);
-        // The first listener's limits for one that is just being removed: it serves nobody any more.
-        found.unwrap_or(&model.listeners[0]).limits
+        // The first listener's for one that is just being removed: it serves nobody any more.
+        get(found.unwrap_or(&model.listeners[0]))
     }
 
     /// Lets go of the old snapshot, and of what only it needed.
@@ -293,6 +307,7 @@ impl Worker {
         for listener in &snapshot.model.listeners {
             if let Some(entry) = self.listeners.borrow().get(&listener.name) {
                 entry.state.limits.set(listener.limits);
+                entry.state.trusted_proxies.replace(listener.trusted_proxies.clone());
             }
         }
         self.retire_endpoints(&snapshot);

@@ -18,11 +18,9 @@ pub(super) enum Host<'a> {
 
 impl<'a> Host<'a> {
     pub(super) fn of(host: &'a str) -> Self {
-        let end = match host.starts_with('[') {
-            true => host.find(']').map_or(host.len(), |bracket| bracket + 1),
-            false => host.find(':').unwrap_or(host.len()),
-        };
-        let host = &host.as_bytes()[..end];
+        // The colons of an IPv6 address stand before its bracket.
+        let port = host.rfind(':').filter(|colon| !host[*colon..].contains(']'));
+        let host = &host.as_bytes()[..port.unwrap_or(host.len())];
         let host = host.strip_suffix(b".").unwrap_or(host);
         match host.iter().any(u8::is_ascii_uppercase) {
             true => Self::Lowered(host.iter().map(u8::to_ascii_lowercase).collect()),

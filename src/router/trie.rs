@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn trie(keys: &[&'static str]) -> Trie<Vec<&'static str>> {
-        let mut trie = Trie::default();
+        let mut trie: Trie<Vec<_>> = Trie::default();
         for key in keys {
             trie.entry(segments(key)).push(*key);
         }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn no_segment_is_looked_at_twice_even_where_keys_are_as_long_as_the_sequence() {
         let path = "/".repeat(60_000);
-        let mut trie = Trie::default();
+        let mut trie: Trie<Vec<_>> = Trie::default();
         trie.entry(segments(&path)).push(());
         let taken = Cell::new(0);
         let asked = format!("{path}x");
