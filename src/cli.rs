@@ -5,6 +5,7 @@ mod demo;
 mod diff;
 mod exit;
 mod explain;
+
 mod init;
 mod manual;
 mod routes;
@@ -147,6 +148,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments).map(Answer::from),
             Command::Diff(arguments) => diff::run(&arguments),
             Command::Explain(arguments) => explain::run(&arguments),
+
             Command::Routes(arguments) => routes::run(&arguments).map(Answer::from),
             Command::Init(arguments) => init::run(&arguments).map(Answer::from),
             Command::Schema => schema::run().map(Answer::from),

@@ -148,3 +148,54 @@ fn cut(cell: String) -> String {
         None => cell,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const FILE: &str = "
+listeners: [{ name: http, address: 127.0.0.1:1 }, { name: more, address: 127.0.0.1:2 }]
+routes:
+  - { name: rest, backends: [one] }
+  - name: shop
+    listeners: [more]
+    hosts: ['*.example.com', shop.example.com]
+    matches: [{ path: { prefix: /a } }, { path: { prefix: /api }, method: GET, headers: [{ name: x-user, regex: a+ }] }]
+    filters: [{ requestHeaders: { set: [{ name: x-key, value: s3cret }] } }]
+    backends: [{ name: one, weight: 2 }, { name: two, weight: 1 }]
+  - { name: gone, matches: [{ path: { exact: /gone } }, { path: { regex: '/v[0-9]+' } }], filters: [{ respond: { status: 410 } }] }
+backends:
+  - { name: one, endpoints: [http://a:1] }
+  - { name: two, endpoints: [http://a:1] }
+";
+
+    #[test]
+    fn the_table_stands_in_the_order_of_precedence() {
+        let model = config::load(FILE.as_bytes(), "test", &|_| None).unwrap().model;
+        let expected = "\
+LISTENER  HOST              PATH         METHOD  CONDITIONS      ROUTE  FILTERS         BACKENDS
+more      shop.example.com  /api/*       GET     x-user ~ \"a+\"   shop   requestHeaders  one 66.7%, two 33.3%
+more      shop.example.com  /a/*         *                       shop   requestHeaders  one 66.7%, two 33.3%
+more      *.example.com     /api/*       GET     x-user ~ \"a+\"   shop   requestHeaders  one 66.7%, two 33.3%
+more      *.example.com     /a/*         *                       shop   requestHeaders  one 66.7%, two 33.3%
+*         *                 = /gone      *                       gone   respond 410
+*         *                 ~ /v[0-9]+   *                       gone   respond 410
+*         *                 /*           *                       rest                   one
+";
+        let rows = rows(&model);
+        let squeeze = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let drawn = text(&rows);
+        assert_eq!(squeeze(&drawn), squeeze(expected), "{drawn}");
+        let json: Vec<_> = rows.iter().map(Row::json).collect();
+        assert_eq!(json[0]["path"], json!({ "prefix": "/api" }));
+        assert_eq!(json[6]["host"], serde_json::Value::Null);
+        assert!(!json!(json).to_string().contains("s3cret"), "a header's value may be a secret");
+    }
+
+    #[test]
+    fn a_long_cell_is_cut() {
+        assert_eq!(cut("ä".repeat(41)), format!("{}…", "ä".repeat(39)));
+        assert_eq!(cut("ä".repeat(40)), "ä".repeat(40));
+    }
+}
