@@ -112,7 +112,7 @@ impl Types {
                 _ if required.contains(&Value::from(&**key)) && is_list => "at least one".into(),
                 _ if required.contains(&Value::from(&**key)) => "required".into(),
                 _ if alone.contains(key) => "exactly one".into(),
-                Value::Null if self.is_map(value) => String::new(),
+                Value::Null if self.is_map(value) && !is_list => String::new(),
                 Value::Null => "absent".into(),
                 Value::Array(items) if items.is_empty() => "none".into(),
                 default => format!("`{}`", bare(default)),

@@ -1,16 +1,20 @@
 //! The configuration file exactly as typed: no default filled in, nothing checked beyond single values.
 //!
-//! The doc comments are the descriptions that a reader of the file gets; `docs/configuration.md` says the same at length.
+//! The doc comments and `schemars` attributes are what the JSON Schema and the tables of `docs/configuration.md` say.
+
+mod route;
+
+pub use route::{
+    BackendRef, Filter, HeaderChanges, HeaderField, HeaderMatch, Match, PathMatch, PathRewrite,
+    QueryMatch, Redirect, Respond, Rewrite, Route, RouteRetry, RouteTimeouts, Scheme,
+};
 
 use super::decode::Field;
 use super::scalar::{
-    Address, AnyText, CookieName, CookiePath, Duration, HeaderFieldName, HeaderText, Host,
-    HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress, Pattern,
-    ProbePath, Quantity, RedirectHost, RedirectStatus, Share, Statuses, Text, Url,
+    Address, CookieName, CookiePath, Duration, HeaderFieldName, HostHeader, LoadBound, Name,
+    Network, Number, OptionalAddress, ProbePath, Quantity, Share, Statuses, Text, Url,
 };
-use super::schema::notes::{
-    also_spelt, answered_or_sent, bytes, exactly_one, second_backend_needs_routes,
-};
+use super::schema::notes::{also_spelt, bytes, exactly_one, second_backend_needs_routes};
 use crate::model::{self, Ratio, defaults};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -119,7 +123,7 @@ pub struct Listener {
     pub name: Field<Name>,
     /// The IP address and port; port 0 lets the system choose one.
     pub address: Field<Address>,
-    /// What a client may ask of it.
+    /// What a client may ask of it. `0s` is no limit of time.
     pub limits: Field<Limits>,
     /// Addresses and networks of proxies before us, whose word on the client is believed.
     #[schemars(extend("default" = []))]
@@ -160,9 +164,9 @@ pub struct Backend {
     /// How it picks an endpoint for a request.
     #[schemars(extend("default" = "RoundRobin"))]
     pub algorithm: Field<Algorithm>,
-    /// Keeps a client with the endpoint that it was given first.
+    /// Keeps a client with the endpoint that it was given first. Off by default.
     pub session_affinity: Field<SessionAffinity>,
-    /// Gives endpoints that are new, or healthy again, a growing share.
+    /// Gives endpoints that are new, or healthy again, a growing share. Off by default; `{}` turns it on.
     pub slow_start: Field<SlowStart>,
     /// Where requests go.
     #[schemars(extend("minItems" = 1))]
@@ -171,7 +175,7 @@ pub struct Backend {
     pub health_probe: Field<HealthProbe>,
     /// The check that keeps the latency of idle endpoints known.
     pub latency_probe: Field<LatencyProbe>,
-    /// How long we wait for the endpoints.
+    /// How long we wait for the endpoints. `0s` is no limit.
     pub timeouts: Field<Timeouts>,
     /// When a request is tried again.
     pub retry: Field<Retry>,
@@ -443,245 +447,6 @@ pub struct RetryBudget {
     /// Retries in each second that are always allowed.
     #[schemars(extend("default" = defaults::RETRY_MIN_PER_SECOND))]
     pub min_per_second: Field<Number<0, 1_000_000>>,
-}
-
-/// Which requests go where.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name"]))]
-#[schemars(transform = answered_or_sent)]
-pub struct Route {
-    /// Its name, unique among the routes.
-    pub name: Field<Name>,
-    /// The names of the listeners whose requests it takes; all by default.
-    #[schemars(extend("minItems" = 1))]
-    pub listeners: List<Name>,
-    /// The hosts whose requests it takes; all by default.
-    #[schemars(extend("minItems" = 1))]
-    pub hosts: List<Host>,
-    /// What requests must be like: one of these has to fit. By default all fit.
-    #[schemars(extend("minItems" = 1))]
-    pub matches: List<Match>,
-    /// What is done to requests and responses, or answered without a backend. Each kind at most once; their order means nothing.
-    #[schemars(extend("default" = []))]
-    pub filters: List<Filter>,
-    /// Instead of the timeouts of the backend.
-    pub timeouts: Field<RouteTimeouts>,
-    /// Instead of the retries of the backend.
-    pub retry: Field<RouteRetry>,
-    /// Size of a request's body, instead of the listener's limit; 0 is no limit.
-    pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
-    /// Where requests go, by weight.
-    #[schemars(extend("minItems" = 1))]
-    pub backends: List<BackendRef>,
-}
-
-/// What a request must be like, all of it.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Match {
-    /// Its path.
-    #[schemars(extend("default" = { "prefix": "/" }))]
-    pub path: Field<PathMatch>,
-    /// Its method.
-    pub method: Field<MethodName>,
-    /// Its header fields.
-    #[schemars(extend("default" = []))]
-    pub headers: List<HeaderMatch>,
-    /// The parameters of its query.
-    #[schemars(extend("default" = []))]
-    pub query: List<QueryMatch>,
-}
-
-/// What a path must be like: exactly one of the keys.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(transform = exactly_one(&["exact", "prefix", "regex"]))]
-pub struct PathMatch {
-    /// This path and no other.
-    pub exact: Field<MatchPath>,
-    /// This path and everything below it: `/shop` takes `/shop` and `/shop/cart`, but not `/shopping`.
-    pub prefix: Field<MatchPath>,
-    /// A regular expression that describes the whole path.
-    pub regex: Field<Pattern>,
-}
-
-/// What one header field must be like: exactly one of `exact`, `regex` and `present`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name"]))]
-#[schemars(transform = exactly_one(&["exact", "regex", "present"]))]
-pub struct HeaderMatch {
-    /// The field's name.
-    pub name: Field<HeaderFieldName>,
-    /// The whole value.
-    pub exact: Field<HeaderText>,
-    /// A regular expression that describes the whole value.
-    pub regex: Field<Pattern>,
-    /// `true`: the field is there, whatever it says; `false`: it is not.
-    pub present: Field<bool>,
-}
-
-/// What one parameter of the query must be like: exactly one of `exact`, `regex` and `present`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name"]))]
-#[schemars(transform = exactly_one(&["exact", "regex", "present"]))]
-pub struct QueryMatch {
-    /// The parameter's name.
-    pub name: Field<Text>,
-    /// The whole value.
-    pub exact: Field<AnyText>,
-    /// A regular expression that describes the whole value.
-    pub regex: Field<Pattern>,
-    /// `true`: the parameter is there, whatever it says; `false`: it is not.
-    pub present: Field<bool>,
-}
-
-/// One filter: exactly one of the keys.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(transform = exactly_one(&["requestHeaders", "responseHeaders", "rewrite", "redirect", "respond"]))]
-pub struct Filter {
-    /// Changes of the request's header fields.
-    pub request_headers: Field<HeaderChanges>,
-    /// Changes of the response's header fields.
-    pub response_headers: Field<HeaderChanges>,
-    /// Another host or path for the endpoint.
-    pub rewrite: Field<Rewrite>,
-    /// The client is sent elsewhere.
-    pub redirect: Field<Redirect>,
-    /// A response that is always the same.
-    pub respond: Field<Respond>,
-}
-
-/// Changes of header fields: first `remove`, then `set`, then `add`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct HeaderChanges {
-    /// Fields that get this value and no other.
-    #[schemars(extend("default" = []))]
-    pub set: List<HeaderField>,
-    /// Fields that get this value besides those they have.
-    #[schemars(extend("default" = []))]
-    pub add: List<HeaderField>,
-    /// Fields that go.
-    #[schemars(extend("default" = []))]
-    pub remove: List<HeaderFieldName>,
-}
-
-/// A header field.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name", "value"]))]
-pub struct HeaderField {
-    /// Its name.
-    pub name: Field<HeaderFieldName>,
-    /// Its value.
-    pub value: Field<HeaderText>,
-}
-
-/// Another host or path for the endpoint.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Rewrite {
-    /// The `Host` that endpoints see.
-    pub host: Field<HostHeader>,
-    /// The path that endpoints see.
-    pub path: Field<PathRewrite>,
-}
-
-/// Another path: exactly one of the keys. The query stays.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(transform = exactly_one(&["full", "prefix"]))]
-pub struct PathRewrite {
-    /// The whole path becomes this.
-    pub full: Field<MatchPath>,
-    /// The prefix that matched becomes this.
-    pub prefix: Field<MatchPath>,
-}
-
-/// The client is sent elsewhere. What is left out stays as it was in the request.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Redirect {
-    /// `http` or `https`.
-    pub scheme: Field<Scheme>,
-    /// The host, without a port.
-    pub host: Field<RedirectHost>,
-    /// The port. With another scheme and no port, the scheme's own is meant.
-    pub port: Field<Number<1, 65_535>>,
-    /// The path.
-    pub path: Field<PathRewrite>,
-    /// 301, 302, 303, 307 or 308.
-    #[schemars(extend("default" = defaults::REDIRECT_STATUS))]
-    pub status: Field<RedirectStatus>,
-}
-
-/// A URL's scheme.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename = "scheme")]
-#[schemars(rename = "Scheme")]
-pub enum Scheme {
-    /// Port 80.
-    #[serde(alias = "http")]
-    #[schemars(transform = also_spelt("http"))]
-    Http,
-    /// Port 443.
-    #[serde(alias = "https")]
-    #[schemars(transform = also_spelt("https"))]
-    Https,
-}
-
-/// A response that is always the same.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Respond {
-    /// Its status.
-    #[schemars(extend("default" = defaults::RESPOND_STATUS))]
-    pub status: Field<Number<200, 599>>,
-    /// Its body; empty by default.
-    #[schemars(extend("default" = ""))]
-    pub body: Field<AnyText>,
-    /// The `Content-Type` of a body that is not empty.
-    #[schemars(extend("default" = defaults::RESPOND_CONTENT_TYPE))]
-    pub content_type: Field<HeaderText>,
-}
-
-/// Instead of the timeouts of the backend. `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct RouteTimeouts {
-    /// From the end of the request's head to the response's head, all attempts together.
-    pub request: Field<Duration>,
-    /// The same for each attempt.
-    pub attempt: Field<Duration>,
-}
-
-/// Instead of the retries of the backend, whose budget stays.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct RouteRetry {
-    /// Tries after the first; 0 turns retries off.
-    pub attempts: Field<Number<0, 10>>,
-    /// What is a reason to try again.
-    #[schemars(extend("minItems" = 1))]
-    pub conditions: List<RetryCondition>,
-    /// Statuses of responses that are a reason to try again.
-    pub statuses: List<Statuses>,
-}
-
-/// A backend that a route sends requests to: its name, or a map with the name.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name"]))]
-pub struct BackendRef {
-    /// The backend's name.
-    pub name: Field<Name>,
-    /// Its share relative to the others'; 0 gets no requests.
-    #[schemars(extend("default" = defaults::WEIGHT))]
-    pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
 }
 
 /// Structs that may be written as the value of one of their keys: struct, key, what the value is.

@@ -239,22 +239,32 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("clusters", "backends"),
     ("entrypoints", "listeners"),
     ("frontends", "listeners"),
+    ("headers", "requestHeaders"),
     ("healthcheck", "healthProbe"),
     ("hosts", "endpoints"),
     ("listen", "address"),
     ("livenessprobe", "healthProbe"),
+    ("match", "matches"),
     ("method", "algorithm"),
     ("nodes", "endpoints"),
+    ("path", "matches"),
+    ("paths", "matches"),
     ("policy", "algorithm"),
     ("pools", "backends"),
     ("readinessprobe", "healthProbe"),
     ("retries", "retry"),
+    ("routers", "routes"),
+    ("rules", "matches"),
+    ("rules", "routes"),
     ("servers", "endpoints"),
+    ("service", "backends"),
     ("services", "backends"),
+    ("sticky", "sessionAffinity"),
     ("strategy", "algorithm"),
     ("targets", "endpoints"),
     ("threads", "workers"),
     ("timeout", "timeouts"),
+    ("upstream", "backends"),
     ("upstreams", "backends"),
 ];
 
@@ -268,9 +278,9 @@ pub(super) fn nearest(found: &str, candidates: &[&str]) -> Option<String> {
         return None;
     }
     let found = found.to_lowercase();
-    let synonym = SYNONYMS.iter().find(|(word, _)| *word == found).map(|(_, ours)| *ours);
-    if let Some(ours) = synonym.filter(|ours| candidates.contains(ours)) {
-        return Some(ours.to_owned());
+    let synonym = SYNONYMS.iter().find(|(word, ours)| *word == found && candidates.contains(ours));
+    if let Some((_, ours)) = synonym {
+        return Some((*ours).to_owned());
     }
     let mut longer = candidates.iter().filter(|known| known.to_lowercase().starts_with(&found));
     if let (4.., Some(one), None) = (found.len(), longer.next(), longer.next()) {

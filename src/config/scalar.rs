@@ -261,6 +261,9 @@ impl Word for HostHeader {
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text.contains("://") {
+            return Err(Fault::new("is not a host: it is a URL"));
+        }
         match super::url::parse_authority(text) {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(why) => Err(Fault::new(format!("is not a host: {why}"))),

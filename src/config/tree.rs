@@ -171,6 +171,12 @@ impl<'t> At<'t> {
         matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
+    /// Whether it is a map with a key that is none of `known`, nor the name of something.
+    pub(super) fn has_other(&self, known: &[&str]) -> bool {
+        let is_known = |entry: &Entry| entry.key == "name" || known.contains(&&*entry.key);
+        matches!(&self.node.kind, Kind::Map(entries) if !entries.iter().all(is_known))
+    }
+
     /// What messages show of the value.
     pub(super) fn shown(&self) -> String {
         match &self.node.kind {

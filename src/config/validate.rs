@@ -239,10 +239,11 @@ impl Validator<'_> {
     /// The valid items of the list `key` of `at`, which may be left out but not be empty: of all or none, it is not clear
     /// what that would mean.
     fn some<'f, 't, T>(&self, typed: &'f List<T>, at: &At<'t>, key: &str) -> Vec<(&'f T, At<'t>)> {
-        match typed.is_absent() {
-            true => Vec::new(),
-            false => self.items(typed, at, key),
+        if typed.get().is_some_and(Vec::is_empty) {
+            let allowed = format!("at least one item, or no `{key}` at all");
+            self.problems.value(&at.key(key), Fault::new("an empty list").allow(allowed));
         }
+        self.any(typed, at, key)
     }
 
     /// The valid items of the list `key` of `at`, which may be left out or empty.
@@ -281,6 +282,8 @@ impl Validator<'_> {
                     let fault = Fault::new(format!("the key `{empty}` has no value"));
                     self.problems.key(&at.key(empty), fault.allow(allowed()));
                 }
+                // One that is misspelt has been told.
+                None if at.has_other(&names) => {}
                 None => {
                     let fault = Fault::new(match names[..] {
                         [one, other] => format!("neither `{one}` nor `{other}`"),

@@ -86,10 +86,7 @@ impl Warner<'_, '_> {
         for (index, (first, _)) in statuses.iter().enumerate() {
             if *first < 400 {
                 let at = retry.key("statuses").index(index);
-                self.say(
-                    &at,
-                    format!("responses with status {first} are no failures, but are tried again"),
-                );
+                self.say(&at, format!("`{}` is no failure, but a reason to try again", at.shown()));
             }
         }
     }
@@ -119,24 +116,38 @@ impl Warner<'_, '_> {
             self.statuses(statuses, &at.key("retry"));
         }
         for (index, one) in route.matches.iter().enumerate() {
-            let at = at.key("matches").index(index).key("path").key("regex");
-            self.regex(one, &at);
+            self.path(one, &at.key("matches").index(index).key("path"));
         }
     }
 
-    fn regex(&self, one: &Match, at: &At<'_>) {
-        let PathMatch::Regex(regex) = &one.path else { return };
+    fn path(&self, one: &Match, at: &At<'_>) {
+        let regex = match &one.path {
+            PathMatch::Exact(path) => return self.no_wildcard(path, &at.key("exact")),
+            PathMatch::Prefix(path) => return self.no_wildcard(path, &at.key("prefix")),
+            PathMatch::Regex(regex) => regex,
+        };
+        let at = &at.key("regex");
         let text = regex.as_str();
         // A plain letter or digit at the beginning, and no other way to begin.
         let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         let optional = matches!(text.as_bytes().get(1), Some(b'?' | b'*' | b'{'));
         if begins && !optional && !text.contains('|') {
             let fault = Fault::new(
-                "no path is like this: the whole path is compared, and it begins with `/`",
+                "no path is ever like this: the whole path is compared, and every path begins with `/`",
             );
             let suggestion = (!at.is_expanded()).then(|| format!("/{text}"));
             self.found.warn(at, fault.suggest(suggestion));
         }
+    }
+
+    fn no_wildcard(&self, path: &str, at: &At<'_>) {
+        let Some(before) = path.strip_suffix('*') else { return };
+        let before = before.trim_end_matches(['*', '/']);
+        let fault = Fault::new("the `*` stands for itself here");
+        let allowed = "`prefix`, which takes everything below it, or `regex`";
+        let prefix = format!("prefix: {}", if before.is_empty() { "/" } else { before });
+        let suggestion = (!at.is_expanded()).then_some(prefix);
+        self.found.warn(at, fault.allow(allowed).suggest(suggestion));
     }
 
     fn unused(&self, listeners: &At<'_>, backends: &At<'_>) {

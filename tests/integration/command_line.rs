@@ -90,6 +90,44 @@ fn check_tells_every_mistake_of_every_file_and_ends_with_3() {
 }
 
 #[test]
+fn check_tells_programs_and_github_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = VALID.replace("backends", "backend");
+    std::fs::write(folder.path().join("bad.yaml"), bad).unwrap();
+    let told = |format: &str| {
+        let output = outrigger(folder.path(), &["check", "--format", format, "bad.yaml"]);
+        assert_eq!(output.status.code(), Some(3));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "outrigger: 1 of 1 configurations cannot be used\n");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json: serde_json::Value = serde_json::from_str(&told("json")).unwrap();
+    assert_eq!(json["files"][0]["valid"], false);
+    let unknown = &json["problems"][1];
+    assert_eq!((&unknown["line"], &unknown["path"]), (&2.into(), &"backend".into()));
+    assert_eq!(unknown["suggestion"], "backends");
+    let told = told("github");
+    assert!(told.contains("\n::error file=bad.yaml,line=2,col=1,title=backend::"), "{told}");
+}
+
+#[test]
+fn a_warning_ends_with_0_unless_it_is_denied() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = VALID.replace("127.0.0.1:0' }", "127.0.0.1:0', trustedProxies: ['::/0'] }");
+    std::fs::write(folder.path().join("warned.yaml"), warned).unwrap();
+    let (code, said) = refused(folder.path(), &["check", "warned.yaml"]);
+    assert_eq!(code, 0);
+    assert!(
+        said.starts_with("warned.yaml:1:68: warning: listeners[0].trustedProxies[0]: "),
+        "{said}"
+    );
+    assert!(said.ends_with("warned.yaml: valid, with 1 warning\n"), "{said}");
+    let (code, said) = refused(folder.path(), &["check", "--deny-warnings", "warned.yaml"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("which --deny-warnings does not allow"), "{said}");
+}
+
+#[test]
 fn a_demo_that_cannot_write_its_file_ends_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let (code, said) = refused(folder.path(), &["demo", "--config", "none/config.yaml"]);
@@ -98,4 +136,13 @@ fn a_demo_that_cannot_write_its_file_ends_with_3() {
         said.contains("none/config.yaml: cannot be written") && said.contains("--config FILE"),
         "{said}"
     );
+}
+
+#[test]
+fn the_schema_goes_to_standard_output_as_it_is_in_the_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = outrigger(folder.path(), &["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let stored = include_str!("../../docs/outrigger.schema.json");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), stored);
 }

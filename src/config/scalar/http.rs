@@ -125,10 +125,13 @@ impl Word for Host {
             Some(host) => (true, host),
             None => (false, text),
         };
+        if let Some(host) = host_of_url(host) {
+            return Err(wrong("it is a URL").suggest(host));
+        }
         if host.contains('*') {
             return Err(wrong("`*` stands for whole labels at the beginning only"));
         }
-        let (name, port) = parse_authority(host).map_err(|why| wrong(why))?;
+        let (name, port) = parse_authority(host).map_err(wrong)?;
         if port.is_some() {
             let name = if wildcard { format!("*.{name}") } else { name };
             return Err(wrong("a port is not matched").suggest(name));
@@ -139,6 +142,13 @@ impl Word for Host {
             false => HostPattern::Exact(Arc::from(name)),
         }))
     }
+}
+
+/// The host of a URL, without its port.
+fn host_of_url(text: &str) -> Option<Option<String>> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    Some(parse_authority(authority).ok().map(|(host, _)| host))
 }
 
 /// The host of a redirect.
@@ -153,6 +163,9 @@ impl Word for RedirectHost {
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if let Some(host) = host_of_url(text) {
+            return Err(Fault::new("is not a host: it is a URL").suggest(host));
+        }
         match parse_authority(text) {
             Ok((host, None)) => Ok(Self(host)),
             Ok((host, Some(_))) => {

@@ -198,7 +198,7 @@ fn schema_and_loader_agree_on_which_keys_may_be_left_out() {
 }
 
 #[test]
-fn no_key_is_of_every_kind_and_none_beyond_the_known_is_allowed() {
+fn no_key_takes_every_kind_of_value_and_no_unknown_key_is_allowed() {
     let validator = validator();
     let full = json(FULL);
     for (pointer, _) in maps(&full) {
@@ -207,16 +207,13 @@ fn no_key_is_of_every_kind_and_none_beyond_the_known_is_allowed() {
         assert!(!validator.is_valid(&more) && loads(&more).is_err(), "{pointer}");
         let keys: Vec<_> =
             full.pointer(&pointer).unwrap().as_object().unwrap().keys().cloned().collect();
-        for key in keys {
-            for wrong in [json!([[]]), json!({ "colour": "red" }), json!(-1)] {
-                let mut other = full.clone();
-                map(&mut other, &pointer).insert(key.clone(), wrong.clone());
-                assert_eq!(
-                    validator.is_valid(&other),
-                    loads(&other).is_ok(),
-                    "{pointer}/{key}: {wrong}"
-                );
-            }
+        // One value of a wrong kind for each: there are many keys, and most occur more than once.
+        let wrong = [json!([[]]), json!({ "colour": "red" }), json!(-1)];
+        for (key, wrong) in keys.into_iter().zip(wrong.iter().cycle()) {
+            let mut other = full.clone();
+            map(&mut other, &pointer).insert(key.clone(), wrong.clone());
+            let told = validator.is_valid(&other);
+            assert_eq!(told, loads(&other).is_ok(), "{pointer}/{key}: {wrong}");
         }
     }
 }

@@ -31,11 +31,14 @@ pub(super) struct Typed<'t> {
     pub(super) answer: Option<(&'static str, At<'t>)>,
     /// Where a prefix is replaced.
     prefix: Option<At<'t>>,
+    /// A redirect without a mistake of its own.
+    redirect: Option<At<'t>>,
 }
 
 impl Validator<'_> {
     pub(super) fn filters<'t>(&self, typed: &List<file::Filter>, route: &At<'t>) -> Typed<'t> {
-        let mut out = Typed { model: model::Filters::default(), answer: None, prefix: None };
+        let mut out =
+            Typed { model: model::Filters::default(), answer: None, prefix: None, redirect: None };
         let mut rewrite = None;
         let mut seen: HashMap<&'static str, String> = HashMap::new();
         for (filter, at) in self.any(typed, route, "filters") {
@@ -109,6 +112,12 @@ impl Validator<'_> {
         }
         if let Some(redirect) = filter.redirect.get() {
             let path = self.path_rewrite(&redirect.path, at, out);
+            let file::Redirect { scheme, host, port, path: typed_path, status: _ } = redirect;
+            let is_whole = !matches!(scheme, Field::Invalid)
+                && !matches!(host, Field::Invalid)
+                && !matches!(port, Field::Invalid)
+                && path.is_some() != typed_path.is_absent();
+            out.redirect = is_whole.then(|| at.clone());
             out.model.answer = Some(Answer::Redirect(model::Redirect {
                 scheme: redirect.scheme.get().map(|scheme| match scheme {
                     file::Scheme::Http => model::Scheme::Http,
@@ -176,7 +185,8 @@ impl Validator<'_> {
         }
         if let Some((name, why)) = PROTECTED.iter().find(|(protected, _)| name == protected) {
             let fault = Fault::new(format!("`{name}` cannot be changed: {why}"));
-            self.problems.value(at, fault.allow("any field that is not about the connection"));
+            self.problems
+                .value(at, fault.allow("fields that go from end to end, such as `x-user`"));
         }
     }
 
@@ -233,12 +243,11 @@ impl Validator<'_> {
             let allowed = "`full`, or a route that matches by `path: { prefix: … }` only";
             self.problems.value(at, fault.allow(allowed));
         }
-        if let (Some(Answer::Redirect(redirect)), Some((_, at))) =
-            (&filters.model.answer, &filters.answer)
+        if let (Some(Answer::Redirect(redirect)), Some(at)) =
+            (&filters.model.answer, &filters.redirect)
             && !changes_something(redirect, hosts, matches)
-            && matches!(at.node.kind, crate::config::tree::Kind::Map(_))
         {
-            let fault = Fault::new("the client is sent to where it is, again and again");
+            let fault = Fault::new("a redirect that changes nothing sends the client in circles");
             self.problems.value(at, fault.allow("another `scheme`, `host`, `port` or `path`"));
         }
     }

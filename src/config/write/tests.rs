@@ -191,7 +191,7 @@ fn text_stays_the_text_that_it_is() {
 #[test]
 fn random_models_read_back_equal() {
     let mut random = Random(Rng::with_seed(10));
-    for _ in 0..500 {
+    for _ in 0..200 {
         let model = random.model();
         reads_back(&model);
     }

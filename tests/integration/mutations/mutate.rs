@@ -81,21 +81,21 @@ pub fn source(rng: &mut Rng) -> Vec<u8> {
     let mut document = part(rng);
     let in_the_tree = rng.u8(..4) > 0;
     if in_the_tree {
-        for _ in 0..rng.usize(1..=3) {
+        for _ in 0..rng.choice([1, 1, 1, 2, 3]).unwrap() {
             change(&mut document, rng);
         }
     }
-    let text = match rng.bool() {
-        true => serde_yaml::to_string(&document).unwrap(),
+    let text = match rng.u8(..8) {
         // JSON is YAML.
-        false => serde_json::to_string_pretty(&document).unwrap(),
+        0 => document.to_string(),
+        _ => serde_yaml::to_string(&document).unwrap(),
     };
     let mut bytes = text.into_bytes();
-    if rng.u8(..16) == 0 {
+    if rng.u8(..64) == 0 {
         bytes = FULL.as_bytes().to_vec();
     }
     if !in_the_tree {
-        for _ in 0..rng.usize(1..=3) {
+        for _ in 0..rng.choice([1, 1, 1, 2, 3]).unwrap() {
             change_bytes(&mut bytes, rng);
         }
     }
@@ -117,32 +117,68 @@ fn part(rng: &mut Rng) -> Value {
     if backends.is_empty() {
         backends.push(first);
     }
+    thin(&mut document, rng);
     document
 }
 
-/// The pointers of all values below the document.
-fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
-    let below: Vec<_> = match value {
-        Value::Object(entries) => entries
-            .iter()
-            .map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value))
-            .collect(),
-        Value::Array(items) => {
-            items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    for (step, value) in below {
-        let pointer = format!("{pointer}/{step}");
-        pointers(value, &pointer, found);
-        found.push(pointer);
+/// Leaves out half of what a file need not have.
+fn thin(value: &mut Value, rng: &mut Rng) {
+    const OPTIONAL: &[&str] = &[
+        "admin",
+        "headers",
+        "healthProbe",
+        "hosts",
+        "latencyProbe",
+        "limits",
+        "maxBodyBytes",
+        "method",
+        "probes",
+        "retry",
+        "sessionAffinity",
+        "shutdown",
+        "slowStart",
+        "telemetry",
+        "timeouts",
+        "trustedProxies",
+        "workers",
+    ];
+    match value {
+        Value::Object(entries) => entries.retain(|key, value| {
+            let kept = rng.bool() || !OPTIONAL.contains(&&**key);
+            if kept {
+                thin(value, rng);
+            }
+            kept
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| thin(item, rng)),
+        _ => {}
     }
 }
 
+/// The pointer of some value below the document.
+fn some_pointer(document: &Value, rng: &mut Rng) -> Option<String> {
+    let (mut pointer, mut value) = (String::new(), document);
+    loop {
+        let step = match value {
+            Value::Object(entries) if !entries.is_empty() => {
+                let index = rng.usize(..entries.len());
+                entries.keys().nth(index)?.replace('~', "~0").replace('/', "~1")
+            }
+            Value::Array(items) if !items.is_empty() => rng.usize(..items.len()).to_string(),
+            _ => break,
+        };
+        pointer = format!("{pointer}/{step}");
+        value = document.pointer(&pointer)?;
+        if rng.u8(..4) == 0 {
+            break;
+        }
+    }
+    (!pointer.is_empty()).then_some(pointer)
+}
+
 fn change(document: &mut Value, rng: &mut Rng) {
-    let mut all = Vec::new();
-    pointers(document, "", &mut all);
-    let Some(pointer) = rng.choice(&all) else { return };
+    let Some(pointer) = some_pointer(document, rng) else { return };
+    let Some(other) = some_pointer(document, rng) else { return };
     let (parent, step) = pointer.rsplit_once('/').unwrap();
     match rng.u8(..8) {
         0 | 1 => match document.pointer_mut(parent).unwrap() {
@@ -152,7 +188,7 @@ fn change(document: &mut Value, rng: &mut Rng) {
         },
         2 => {
             // The same once more: an item beside it, or a value in a value.
-            let value = document.pointer(pointer).unwrap().clone();
+            let value = document.pointer(&pointer).unwrap().clone();
             match document.pointer_mut(parent).unwrap() {
                 Value::Array(items) => items.push(value),
                 Value::Object(entries) => drop(entries.insert(step.to_owned(), json!([value]))),
@@ -161,7 +197,7 @@ fn change(document: &mut Value, rng: &mut Rng) {
         }
         3 => {
             if let Value::Object(entries) = document.pointer_mut(parent).unwrap() {
-                let other = rng.choice(&all).unwrap().rsplit('/').next().unwrap();
+                let other = other.rsplit('/').next().unwrap();
                 let mut name: String = rng.choice([other, step, "colour", ""]).unwrap().to_owned();
                 if name == step {
                     name.pop();
@@ -173,11 +209,11 @@ fn change(document: &mut Value, rng: &mut Rng) {
             }
         }
         4 => {
-            let other = document.pointer(rng.choice(&all).unwrap()).unwrap().clone();
-            *document.pointer_mut(pointer).unwrap() = other;
+            let other = document.pointer(&other).unwrap().clone();
+            *document.pointer_mut(&pointer).unwrap() = other;
         }
         5 => {
-            let value = document.pointer_mut(pointer).unwrap();
+            let value = document.pointer_mut(&pointer).unwrap();
             *value = match &*value {
                 Value::String(text) => {
                     text.parse::<u64>().map_or(json!({ "name": text }), |number| json!(number))
@@ -207,11 +243,11 @@ fn change(document: &mut Value, rng: &mut Rng) {
                 json!(""),
                 json!("x".repeat(300)),
             ];
-            *document.pointer_mut(pointer).unwrap() =
+            *document.pointer_mut(&pointer).unwrap() =
                 rng.choice(numbers.into_iter().chain(others).collect::<Vec<_>>()).unwrap();
         }
         _ => {
-            if let Value::String(text) = document.pointer_mut(pointer).unwrap() {
+            if let Value::String(text) = document.pointer_mut(&pointer).unwrap() {
                 let mut at = rng.usize(0..=text.len());
                 while !text.is_char_boundary(at) {
                     at -= 1;
