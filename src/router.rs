@@ -17,7 +17,7 @@ pub use matching::parameter;
 pub use rank::{Criterion, HostRank, PathRank, Rank};
 
 use crate::backend::Backend;
-use crate::model::{self, Model, PathMatch, Retry, Timeouts};
+use crate::model::{self, Model, Retry, Timeouts};
 use http::{HeaderMap, Method};
 use matching::Host;
 use rustc_hash::FxHashMap;
@@ -118,11 +118,12 @@ pub struct Found<'a> {
 
 /// The routes of one snapshot.
 ///
-/// A look-up costs a few hashes: one of the host, one of the path, one of each segment as far as prefixes go, and one of each
-/// label where there are wildcards. It does not grow with the number of routes, hosts or paths, but with the number of
-/// matches for the same host and path (which differ in method, header fields and query), and with that of the
-/// host's regular expressions, which are tried one by one. It allocates only for a header field that occurs more than once and
-/// for an encoded parameter that a match asks for, and never takes more time than is linear in the length of the request.
+/// A look-up costs a few hashes: one of the host, one of each segment of the path as far as paths of the configuration go, and,
+/// where there are wildcards, one of each label of the host. It does not grow with the number of routes, hosts or paths
+/// (except for what the processor's caches no longer hold), but with the number of matches for the same host and path, which
+/// differ in method, header fields and query, and with that of the host's regular expressions: these are tried one by one. It
+/// allocates only for a header field that occurs more than once and an encoded parameter that a match asks for, and never takes
+/// more time than is linear in the length of the request.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Arc<Route>>,
@@ -193,21 +194,16 @@ impl Router {
     /// The route of a request that came by `listener`; `None` when no match of its routes fits.
     pub fn find(&self, listener: &str, asked: &Asked<'_>) -> Option<Found<'_>> {
         let table = self.tables.get(listener)?;
-        let candidate = table.find(&self.routes, &Host::of(asked.host), asked)?;
-        let prefix = match &candidate.wanted(&self.routes).path {
-            // `*` and an empty path are taken by `/`, too.
-            PathMatch::Prefix(prefix) => Some(prefix.len().min(asked.path.len())),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => None,
-        };
-        Some(Found { route: &self.routes[candidate.route], prefix })
+        let taken = table.find(&Host::of(asked.host), asked)?;
+        Some(Found { route: &self.routes[taken.route], prefix: taken.prefix })
     }
 
     /// How [`Router::find`] comes to its answer. Costs time in proportion to the number of the listener's routes.
     pub fn explain(&self, listener: &str, asked: &Asked<'_>) -> Explanation<'_> {
         let table = self.tables.get(listener);
-        let won = table.and_then(|table| table.find(&self.routes, &Host::of(asked.host), asked));
         let members = table.map_or(&[][..], |table| table.members());
-        let won = won.map(|candidate| (candidate.route, candidate.at));
+        let taken = table.and_then(|table| table.find(&Host::of(asked.host), asked));
+        let won = taken.map(|taken| (taken.route, taken.at));
         explain::explain(&self.routes, members, won, asked)
     }
 }

@@ -3,6 +3,7 @@
 use super::{Retry, RetryConditions, Timeouts};
 use http::{HeaderName, HeaderValue, Method};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl fmt::Display for HostPattern {
 }
 
 /// What a request must be like, all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
     /// Its path.
     pub path: PathMatch,
@@ -97,7 +98,7 @@ impl Default for Match {
 }
 
 /// What a path must be like. Paths are compared after normalisation, case by case, without the query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathMatch {
     /// This path and no other.
     Exact(Arc<str>),
@@ -120,7 +121,7 @@ impl fmt::Display for PathMatch {
 }
 
 /// What one header field must be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HeaderMatch {
     /// The field's name. Of a field that occurs more than once, the values joined by `, ` are compared.
     pub name: HeaderName,
@@ -129,7 +130,7 @@ pub struct HeaderMatch {
 }
 
 /// What one parameter of the query must be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QueryMatch {
     /// The parameter's name, percent-decoded. Of one that occurs more than once, the first counts.
     pub name: Arc<str>,
@@ -138,7 +139,7 @@ pub struct QueryMatch {
 }
 
 /// What a value must be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ValueMatch {
     /// Exactly this.
     Exact(Arc<str>),
@@ -192,6 +193,12 @@ impl PartialEq for Regex {
 }
 
 impl Eq for Regex {}
+
+impl Hash for Regex {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 /// What a route does to requests and responses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,11 +9,10 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 /// A request's host as it is compared: in lower case, without a port and without one trailing dot.
-pub(super) enum Host<'a> {
-    /// It came like that.
-    Borrowed(&'a [u8]),
-    /// It had capitals. Longer than any name in DNS it goes to the heap.
-    Lowered(SmallVec<[u8; 256]>),
+pub(super) struct Host<'a> {
+    came: &'a [u8],
+    /// Empty when it came without capitals, as nearly all do. A very long one goes to the heap.
+    lowered: SmallVec<[u8; 64]>,
 }
 
 impl<'a> Host<'a> {
@@ -21,11 +20,12 @@ impl<'a> Host<'a> {
         // The colons of an IPv6 address stand before its bracket.
         let port = host.rfind(':').filter(|colon| !host[*colon..].contains(']'));
         let host = &host.as_bytes()[..port.unwrap_or(host.len())];
-        let host = host.strip_suffix(b".").unwrap_or(host);
-        match host.iter().any(u8::is_ascii_uppercase) {
-            true => Self::Lowered(host.iter().map(u8::to_ascii_lowercase).collect()),
-            false => Self::Borrowed(host),
-        }
+        let came = host.strip_suffix(b".").unwrap_or(host);
+        let lowered = match came.iter().any(u8::is_ascii_uppercase) {
+            true => came.iter().map(u8::to_ascii_lowercase).collect(),
+            false => SmallVec::new(),
+        };
+        Self { came, lowered }
     }
 }
 
@@ -33,10 +33,7 @@ impl Deref for Host<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(host) => host,
-            Self::Lowered(host) => host,
-        }
+        if self.lowered.is_empty() { self.came } else { &self.lowered }
     }
 }
 

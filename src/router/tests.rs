@@ -7,7 +7,9 @@ mod rules;
 
 use super::*;
 use crate::config;
-use crate::model::{BackendRef, HeaderMatch, HostPattern, Match, QueryMatch, Regex, ValueMatch};
+use crate::model::{
+    BackendRef, HeaderMatch, HostPattern, Match, PathMatch, QueryMatch, Regex, ValueMatch,
+};
 use http::HeaderName;
 
 const LISTENER: &str = "http";

@@ -1,83 +1,118 @@
-//! A map whose keys are sequences of segments, asked for the longest keys that a sequence begins with.
+//! Maps whose keys are sequences of segments, asked for all keys that a sequence begins with.
 
 use rustc_hash::FxHashMap;
 use std::iter::successors;
 
-/// The position of the node whose key is the empty sequence.
-const ROOT: usize = 0;
+/// A place in a [`Trie`].
+pub(super) type Node = u32;
 
-/// Keys may be the segments of a path, or the labels of a host from the last to the first.
+/// Many maps in one: each has a root, and segments lead from a node to those below it. They may be the segments of paths, or the
+/// labels of hosts from the last to the first.
 ///
-/// A look-up hashes each segment at most once and ends where no key goes on, so its cost is linear in the length of what
-/// is asked and no greater than the longest key warrants, however hostile the segments are. The hash is quick and not keyed:
-/// what is hashed into the table comes from the configuration alone, so a client that knows the function can at most ask for
-/// what hashes as a key does, and is compared with that key once.
-#[derive(Debug)]
+/// All maps share their segments and their edges, so that thousands of them with a few keys each stay small and near
+/// together in memory: that is what a look-up's time depends on.
+///
+/// A walk hashes each segment at most once and ends where no key goes on, so its cost is linear in the length of what is asked
+/// and no greater than the longest key warrants, however hostile the segments are. The hash is quick and not keyed. That is
+/// safe because what is hashed into the tables comes from the configuration alone: a client that knows the function can at most
+/// ask for what hashes as some key does, and is compared with that key.
+#[derive(Debug, Default)]
 pub(super) struct Trie<T> {
-    /// Parents stand before their children; the first is the root.
-    nodes: Vec<Node<T>>,
+    /// The number of each segment that occurs in a key.
+    segments: FxHashMap<Box<[u8]>, u32>,
+    /// From a node and the number of a segment to the node below.
+    edges: FxHashMap<(Node, u32), Node>,
+    nodes: Vec<Entry<T>>,
 }
 
 #[derive(Debug)]
-struct Node<T> {
-    parent: Option<usize>,
-    value: Option<T>,
-    children: FxHashMap<Box<[u8]>, usize>,
-}
-
-impl<T> Node<T> {
-    fn below(parent: Option<usize>) -> Self {
-        Self { parent, value: None, children: FxHashMap::default() }
-    }
-}
-
-impl<T> Default for Trie<T> {
-    fn default() -> Self {
-        Self { nodes: vec![Node::below(None)] }
-    }
+struct Entry<T> {
+    /// Itself for a root.
+    parent: Node,
+    value: T,
 }
 
 impl<T: Default> Trie<T> {
-    /// The value of the key `segments`, put there when there is none.
-    pub(super) fn entry<'a>(&mut self, segments: impl Iterator<Item = &'a [u8]>) -> &mut T {
-        let mut at = ROOT;
+    /// Begins one more map.
+    pub(super) fn root(&mut self) -> Node {
+        self.push(position(self.nodes.len()))
+    }
+
+    /// The node of the key `segments` in the map of `root`, made when there is none.
+    pub(super) fn insert<'a>(
+        &mut self,
+        root: Node,
+        segments: impl Iterator<Item = &'a [u8]>,
+    ) -> Node {
+        let mut at = root;
         for segment in segments {
-            at = match self.nodes[at].children.get(segment) {
-                Some(child) => *child,
+            let number = match self.segments.get(segment) {
+                Some(number) => *number,
                 None => {
-                    let child = self.nodes.len();
-                    self.nodes.push(Node::below(Some(at)));
-                    self.nodes[at].children.insert(segment.into(), child);
-                    child
+                    let number = position(self.segments.len());
+                    self.segments.insert(segment.into(), number);
+                    number
+                }
+            };
+            at = match self.edges.get(&(at, number)) {
+                Some(below) => *below,
+                None => {
+                    let below = self.push(at);
+                    self.edges.insert((at, number), below);
+                    below
                 }
             };
         }
-        self.nodes[at].value.get_or_insert_default()
+        at
+    }
+
+    fn push(&mut self, parent: Node) -> Node {
+        self.nodes.push(Entry { parent, value: T::default() });
+        position(self.nodes.len() - 1)
     }
 }
 
 impl<T> Trie<T> {
-    /// The values of all keys that `segments` begins with, the longest first. Takes from `segments` only as many as there may
-    /// be keys for.
-    pub(super) fn longest_first<'a>(
+    /// Follows `segments` from `root` as far as keys go: the node reached, and whether no segment is left. Takes from `segments`
+    /// at most one more than there are keys for.
+    pub(super) fn walk<'a>(
         &self,
+        root: Node,
         segments: impl Iterator<Item = &'a [u8]>,
-    ) -> impl Iterator<Item = &T> {
-        let mut at = ROOT;
+    ) -> (Node, bool) {
+        let mut at = root;
         for segment in segments {
-            match self.nodes[at].children.get(segment) {
-                Some(child) => at = *child,
-                None => break,
+            let number = self.segments.get(segment);
+            match number.and_then(|number| self.edges.get(&(at, *number))) {
+                Some(below) => at = *below,
+                None => return (at, false),
             }
         }
-        successors(Some(at), |at| self.nodes[*at].parent)
-            .filter_map(|at| self.nodes[at].value.as_ref())
+        (at, true)
     }
 
-    /// All values, to be changed in place.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.nodes.iter_mut().filter_map(|node| node.value.as_mut())
+    /// The values of `node` and of all nodes above it: those of the longest key first.
+    pub(super) fn upwards(&self, node: Node) -> impl Iterator<Item = &T> {
+        let above = |node: &Node| Some(self.nodes[*node as usize].parent).filter(|up| up != node);
+        successors(Some(node), above).map(|node| self.value(node))
     }
+
+    /// The value of `node`.
+    pub(super) fn value(&self, node: Node) -> &T {
+        &self.nodes[node as usize].value
+    }
+
+    /// The value of `node`, to be changed.
+    pub(super) fn value_mut(&mut self, node: Node) -> &mut T {
+        &mut self.nodes[node as usize].value
+    }
+}
+
+/// A position in a list. Half the size of a `usize`, so that twice as many fit in a cache; a configuration with 2³² of
+/// anything would not fit in memory.
+pub(super) fn position(index: usize) -> u32 {
+    debug_assert!(u32::try_from(index).is_ok());
+    index as u32
 }
 
 #[cfg(test)]
@@ -89,45 +124,56 @@ mod tests {
         text.as_bytes().split(|byte| *byte == b'/')
     }
 
-    fn trie(keys: &[&'static str]) -> Trie<Vec<&'static str>> {
-        let mut trie: Trie<Vec<_>> = Trie::default();
+    fn insert(trie: &mut Trie<Vec<&'static str>>, root: Node, keys: &[&'static str]) {
         for key in keys {
-            trie.entry(segments(key)).push(*key);
+            let node = trie.insert(root, segments(key));
+            trie.value_mut(node).push(key);
         }
-        trie
     }
 
     #[test]
     fn every_key_that_the_sequence_begins_with_is_found_the_longest_first() {
-        let mut trie = trie(&["a", "a/b", "a/b/c/d", "x", "a/bb"]);
-        trie.entry(std::iter::empty()).push("");
-        let found =
-            |text| trie.longest_first(segments(text)).flatten().copied().collect::<Vec<_>>();
-        assert_eq!(found("a/b/c"), ["a/b", "a", ""]);
-        assert_eq!(found("a/b/c/d/e"), ["a/b/c/d", "a/b", "a", ""]);
-        assert_eq!(found("ab"), [""]);
+        let mut trie: Trie<Vec<_>> = Trie::default();
+        let (one, other) = (trie.root(), trie.root());
+        trie.value_mut(one).push("root");
+        insert(&mut trie, one, &["a", "a/b", "a/b/c/d", "x", "a/bb"]);
+        insert(&mut trie, other, &["a/b/c"]);
+        let found = |root, text| {
+            let (node, all) = trie.walk(root, segments(text));
+            (trie.upwards(node).flatten().copied().collect::<Vec<_>>(), all)
+        };
+        assert_eq!(found(one, "a/b/c"), (vec!["a/b", "a", "root"], true));
+        assert_eq!(found(one, "a/b/c/d/e"), (vec!["a/b/c/d", "a/b", "a", "root"], false));
+        assert_eq!(found(one, "ab"), (vec!["root"], false));
+        assert_eq!(found(other, "a/b/c"), (vec!["a/b/c"], true));
+        assert_eq!(found(other, "x"), (vec![], false));
     }
 
     /// A path of 60,000 slashes fits in a request's head.
     #[test]
     fn a_long_sequence_is_not_followed_further_than_a_key_goes() {
-        let trie = trie(&["", "/", "//", "///", "a/b"]);
+        let mut trie: Trie<Vec<_>> = Trie::default();
+        let root = trie.root();
+        insert(&mut trie, root, &["", "/", "//", "///", "a/b"]);
         let path = "/".repeat(60_000);
         let taken = Cell::new(0);
         let counted = segments(&path).inspect(|_| taken.set(taken.get() + 1));
-        assert_eq!(trie.longest_first(counted).count(), 4);
+        let (node, all) = trie.walk(root, counted);
+        assert_eq!((trie.upwards(node).flatten().count(), all), (4, false));
         assert_eq!(taken.get(), 5);
     }
 
     #[test]
-    fn no_segment_is_looked_at_twice_even_where_keys_are_as_long_as_the_sequence() {
+    fn no_segment_is_looked_at_twice_even_where_a_key_is_as_long_as_the_sequence() {
         let path = "/".repeat(60_000);
-        let mut trie: Trie<Vec<_>> = Trie::default();
-        trie.entry(segments(&path)).push(());
+        let mut trie: Trie<()> = Trie::default();
+        let root = trie.root();
+        trie.insert(root, segments(&path));
         let taken = Cell::new(0);
         let asked = format!("{path}x");
         let counted = segments(&asked).inspect(|_| taken.set(taken.get() + 1));
-        assert_eq!(trie.longest_first(counted).count(), 0);
+        let (node, all) = trie.walk(root, counted);
+        assert_eq!((trie.upwards(node).count(), all), (60_001, false));
         assert_eq!(taken.get(), 60_001);
     }
 }
