@@ -25,10 +25,14 @@ impl Request {
     /// The request that `arguments` describe, or what is wrong with them.
     pub(super) fn new(arguments: &Arguments) -> Result<Self, String> {
         let Arguments { url: typed, method, headers: fields, client_address, .. } = arguments;
-        let url: Uri = typed.parse().map_err(|error| format!("--url {typed}: {error}"))?;
-        let wanted = "a URL with a host is wanted, such as http://shop.example.com/cart";
+        let wanted = || {
+            format!(
+                "--url {typed}: a URL with a host is wanted, such as http://shop.example.com/cart"
+            )
+        };
+        let url: Uri = typed.parse().map_err(|_| wanted())?;
         let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else {
-            return Err(format!("--url {typed}: {wanted}"));
+            return Err(wanted());
         };
         let authority = authority.as_str();
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -42,8 +46,7 @@ impl Request {
             headers.append(name, value);
         }
         if !headers.contains_key(header::HOST) {
-            let host =
-                HeaderValue::from_str(host).map_err(|_| format!("--url {typed}: {wanted}"))?;
+            let host = HeaderValue::from_str(host).map_err(|_| wanted())?;
             headers.insert(header::HOST, host);
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

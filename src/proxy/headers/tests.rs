@@ -73,7 +73,7 @@ fn names(fields: &[&'static str]) -> Vec<HeaderName> {
 }
 
 fn fields(fields: &[(&'static str, &'static str)]) -> Vec<(HeaderName, HeaderValue)> {
-    let field = |(name, value): &(_, _)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    let field = |(name, value): &(&'static str, &'static str)| (HeaderName::from_static(name), HeaderValue::from_static(value));
     fields.iter().map(field).collect()
 }
 
