@@ -50,10 +50,10 @@ async fn diff_and_the_reload_say_the_same() {
         true => format!("{PORTS}{rest}\n"),
         false => format!("workers: 1\n{PORTS}{rest}\n"),
     };
-    let outrigger = Outrigger::launch(&text(FILES[0])).await;
     let folder = tempfile::tempdir().unwrap();
     let [old, new] = ["old.yaml", "new.yaml"].map(|name| folder.path().join(name));
-    for (generation, pair) in (2..).zip(FILES.windows(2)) {
+    for pair in FILES.windows(2) {
+        let outrigger = Outrigger::launch(&text(pair[0])).await;
         std::fs::write(&old, text(pair[0])).unwrap();
         std::fs::write(&new, text(pair[1])).unwrap();
         let output = Command::new(binary()).arg("diff").args([&old, &new]).output().unwrap();
@@ -62,11 +62,11 @@ async fn diff_and_the_reload_say_the_same() {
         assert!(said.lines().count() > 1, "{said}");
         let same = said.trim_end().replace('\n', "; ");
         outrigger.reload(&text(pair[1])).await;
-        let begin = format!("reload: generation {generation}: ");
-        let line = outrigger.logged(&begin).await;
-        let rest = line.split_once(&begin).unwrap().1;
+        let begin = "reload: generation 2: ";
+        let line = outrigger.logged(begin).await;
+        let rest = line.split_once(begin).unwrap().1;
         let (changes, kept) = rest.rsplit_once("; ").unwrap();
         assert_eq!((changes, kept), (&*same, "0 connections closed, 0 requests in flight kept"));
+        outrigger.stop().await;
     }
-    outrigger.stop().await;
 }

@@ -182,7 +182,7 @@ async fn the_admin_and_probes_ports_come_move_and_go() {
 
     let holder = TcpListener::bind(loopback(0)).unwrap();
     outrigger.write(&text(&holder.local_addr().unwrap().to_string(), ""));
-    let refusal = outrigger.logged("admin.address").await;
+    let refusal = outrigger.logged("admin.address: ").await;
     assert!(refusal.contains("in use by"), "{refusal}");
     assert_eq!(asks(there, "/readyz").await, Ok(200));
 
