@@ -71,7 +71,7 @@ impl From<Reason> for ExitCode {
 pub(super) const HELP: &str = "\
 Exit codes:
   0  done, or ended by a signal after all requests were served
-  1  could not start or go on: a port is in use, say; also a command's answer \"no\": `diff` found changes,
-     `explain` found no route
+  1  could not start or go on: a port is in use, say; or the answer is no: `diff` found changes,
+     `explain` no route
   2  the command line is wrong
   3  a configuration is missing or invalid";

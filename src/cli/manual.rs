@@ -67,7 +67,12 @@ fn page(mut command: Command) -> io::Result<String> {
     whole.render_options_section(&mut page)?;
     for command in commands {
         page.extend(format!(".SH OUTRIGGER {}\n", command.get_name().to_uppercase()).into_bytes());
-        let command = Man::new(command);
+        // What every command takes has been told once.
+        let told = |argument: clap::Arg| {
+            let again = argument.is_global_set() || argument.get_id() == "help";
+            argument.hide(again)
+        };
+        let command = Man::new(command.mut_args(told));
         let mut part = Vec::new();
         command.render_synopsis_section(&mut part)?;
         command.render_description_section(&mut part)?;
@@ -75,7 +80,12 @@ fn page(mut command: Command) -> io::Result<String> {
         // The sections of a command are parts of its own.
         page.extend(String::from_utf8_lossy(&part).replace(".SH ", ".SS ").into_bytes());
     }
-    whole.render_extra_section(&mut page)?;
+    let mut notes = Vec::new();
+    whole.render_extra_section(&mut notes)?;
+    // Its lines are set as they should be read.
+    let notes = String::from_utf8_lossy(&notes).replace(".SH EXTRA\n", ".SH NOTES\n.nf\n");
+    page.extend(notes.into_bytes());
+    page.extend(b".fi\n");
     whole.render_version_section(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }

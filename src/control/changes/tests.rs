@@ -8,7 +8,8 @@ use crate::model::{
 use http::{HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn model(text: &str) -> Model {
     let loaded = config::load(text.as_bytes(), "test", &|_| None);
