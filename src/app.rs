@@ -8,7 +8,7 @@ mod ports;
 use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Problems};
-use crate::control::{Control, Effects};
+use crate::control::{Control, Effects, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::Model;
 use crate::probe;
@@ -284,14 +284,6 @@ fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
         tracing::warn!("{warning}");
     }
     Ok(loaded.model)
-}
-
-fn worker_count(model: &Model) -> usize {
-    match model.workers {
-        // Counts what the cgroup's quota allows, too.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {

@@ -4,6 +4,7 @@
 
 pub mod path;
 mod route;
+pub mod words;
 
 pub use ipnet::IpNet;
 pub use route::{

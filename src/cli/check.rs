@@ -3,6 +3,7 @@
 mod report;
 
 use super::exit::{Failure, Reason};
+use super::source::is_stdin;
 use clap::{Args, ValueEnum};
 use report::{Checked, Outcome};
 use std::io::{self, Read, Write};
@@ -87,10 +88,6 @@ fn tell(
     out.write_all(report(checked).as_bytes())
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file.as_os_str() == "-"
-}
-
 fn check(file: &Path) -> Checked {
     let name = if is_stdin(file) { "standard input".into() } else { file.to_string_lossy() };
     let outcome = match read(file) {
@@ -100,7 +97,8 @@ fn check(file: &Path) -> Checked {
     Checked { file: name.into_owned(), outcome }
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+/// The content of a file, or of standard input.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut source = Vec::new();
     if is_stdin(file) {
         io::stdin().lock().take(MAX_BYTES).read_to_end(&mut source)?;

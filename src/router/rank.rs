@@ -59,7 +59,7 @@ pub enum Criterion {
 
 impl Rank {
     /// The rank of `wanted` for a request whose host was taken by `host`.
-    pub(super) fn of(host: HostRank, wanted: &Match) -> Self {
+    pub fn of(host: HostRank, wanted: &Match) -> Self {
         let path = match &wanted.path {
             PathMatch::Exact(_) => PathRank::Exact,
             PathMatch::Regex(regex) => PathRank::Regex(regex.as_str().len()),

@@ -44,7 +44,7 @@ async fn an_added_listener_serves_and_a_removed_one_drains() {
     let request = held(second.1, &server).await;
     let status = outrigger.reload(&config(&[first], 20_000, &server)).await;
     assert_eq!(status.listeners.len(), 1);
-    outrigger.logged("listener two removed; 2 connections closed, 1 requests in flight kept").await;
+    outrigger.logged("listener two removed, drains for up to 20s; 2 connections closed, 1 requests in flight kept").await;
     until_refused(second.1).await;
 
     // Its idle connection is told with its next answer, and the request in flight is finished.
@@ -167,7 +167,9 @@ async fn the_admin_and_probes_ports_come_move_and_go() {
     assert_eq!(asks(here, "/readyz").await, Ok(200));
 
     outrigger.write(&text(&there.to_string(), &format!("probes: {{ address: \"{probes}\" }}\n")));
-    outrigger.logged("admin address changed; probes address changed").await;
+    outrigger
+        .logged(&format!("admin.address {here} → {there}; probes.address none → {probes};"))
+        .await;
     assert_eq!(asks(there, "/status").await, Ok(200));
     assert_eq!(asks(probes, "/readyz").await, Ok(200));
     assert_eq!(asks(probes, "/status").await, Ok(404));
@@ -181,7 +183,7 @@ async fn the_admin_and_probes_ports_come_move_and_go() {
 
     let holder = TcpListener::bind(loopback(0)).unwrap();
     outrigger.write(&text(&holder.local_addr().unwrap().to_string(), ""));
-    let refusal = outrigger.logged("admin.address").await;
+    let refusal = outrigger.logged("admin.address: ").await;
     assert!(refusal.contains("in use by"), "{refusal}");
     assert_eq!(asks(there, "/readyz").await, Ok(200));
 

@@ -5,7 +5,8 @@ use super::harness::{Config, Proxy, received, server};
 /// A load balancer whose route `/admin` goes to another server than all else.
 async fn guarded() -> (testserver::Server, testserver::Server, Proxy) {
     let (open, guarded) = (server().await, server().await);
-    let proxy = Config::to(&[&open]).admin()
+    let proxy = Config::to(&[&open])
+        .admin()
         .backend("guarded", &[&guarded], "")
         .routes(
             "{ name: admin, matches: [{ path: { prefix: /admin } }], backends: [guarded] }, \

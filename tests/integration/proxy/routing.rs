@@ -43,7 +43,8 @@ async fn a_request_goes_to_the_backend_of_its_route() {
 #[tokio::test]
 async fn what_no_route_takes_is_not_found() {
     let server = server().await;
-    let proxy = Config::to(&[&server]).admin()
+    let proxy = Config::to(&[&server])
+        .admin()
         .routes("{ name: shop, matches: [{ path: { prefix: /shop } }], backends: [test] }")
         .start();
     let mut client = proxy.client().await;
