@@ -191,6 +191,11 @@ impl Router {
         &self.routes
     }
 
+    /// Whether the configuration has this listener.
+    pub fn knows(&self, listener: &str) -> bool {
+        self.tables.contains_key(listener)
+    }
+
     /// The route of a request that came by `listener`; `None` when no match of its routes fits.
     pub fn find(&self, listener: &str, asked: &Asked<'_>) -> Option<Found<'_>> {
         let table = self.tables.get(listener)?;

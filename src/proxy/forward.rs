@@ -1,46 +1,39 @@
 //! A request's attempts: pick an endpoint, send, wait for the response's head, and try again where that is safe.
 
+mod again;
+mod attempt;
+
 use super::affinity;
 use super::body::SharedExchange;
 use super::error::ProxyError;
-use super::filters::{rewrite_path, takes_away};
-use super::forwarded::Forwarded;
+use super::filters::rewrite_path;
 use super::hash_key::{self, Hashed};
-use super::headers::{self, Outbound};
 use super::record::Record;
-use super::request_body::{REPLAY_LIMIT, RequestBody};
+use super::request_body::RequestBody;
 use super::service::Context;
-use crate::backend::connection::{ConnectError, Connection};
+use crate::backend::connection::Connection;
+use crate::backend::http1::Framing;
 use crate::backend::http1::response::Head;
-use crate::backend::http1::{Exchange, ExchangeError, Framing, Request};
 use crate::backend::{Ask, Backend};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
 use crate::router::{Route, Target};
+use again::{Failure, Next};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Response, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long an endpoint may keep a client's body waiting for its 100 (Continue); many never send one.
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The pause before an endpoint that has just failed for this request is tried again; doubles each time.
 const SAME_ENDPOINT_PAUSE: Duration = Duration::from_millis(25);
-
-/// How soon a connection that the endpoint had closed while it idled shows it: what we write meets a close on its way to us, or
-/// a reset comes back for it, within one round trip. This is one between most continents. Whatever fails later is the work
-/// of an endpoint that had the request, and is held to the rules of retries.
-const STALE_WITHIN: Duration = Duration::from_millis(250);
 
 /// A request whose route is known.
 pub struct Inbound<'a> {
@@ -68,28 +61,6 @@ pub enum Answer {
     Upgrade(Head, Connection, Option<Duration>),
 }
 
-/// A failed attempt.
-struct Failure {
-    error: ProxyError,
-    cause: Cause,
-    /// Whether the endpoint may have acted on the request.
-    processed: bool,
-    body: RequestBody,
-}
-
-/// What kind of failure it was, as far as trying again is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// No connection was made.
-    Connect,
-    /// A connection that had idled was closed by the endpoint as we began to use it.
-    Stale,
-    /// Closed, reset or too slow before the response's head.
-    Reset,
-    /// Not to be tried again.
-    Fatal,
-}
-
 /// What became of an attempt.
 enum Attempt {
     /// An answer for the client.
@@ -98,15 +69,6 @@ enum Attempt {
     Discarded(RequestBody),
     /// None.
     Failed(Failure),
-}
-
-/// What to do after a failure.
-enum Next {
-    GiveUp,
-    /// The same endpoint on a new connection.
-    Replay,
-    /// Another endpoint, if there is one.
-    Retry,
 }
 
 /// One request on its way.
@@ -266,141 +228,6 @@ impl Journey<'_> {
         Ok(endpoint)
     }
 
-    /// One attempt on `endpoint`.
-    async fn attempt(&mut self, endpoint: &Arc<Endpoint>, mut body: RequestBody) -> Attempt {
-        self.record.attempts += 1;
-        let framing = match self.framing_for(endpoint, &mut body).await {
-            Ok(framing) => framing,
-            Err(error) => {
-                let cause = Cause::Fatal;
-                return Attempt::Failed(Failure { error, cause, processed: false, body });
-            }
-        };
-        let connection = match self.connect(endpoint).await {
-            Ok(connection) => connection,
-            Err(error) => {
-                let cause = cause(&error, false);
-                return Attempt::Failed(Failure { error, cause, processed: false, body });
-            }
-        };
-        let is_reused = connection.is_reused;
-        let started = if is_reused && self.record.attempts == 1 && self.framing == Framing::Empty {
-            self.record.started
-        } else {
-            Instant::now()
-        };
-        let mut exchange = self.exchange(endpoint, connection, framing, body);
-        match self.await_head(&mut exchange, started).await {
-            Ok(head) => {
-                let now = Instant::now();
-                self.note(endpoint, &exchange, &head, started, now);
-                if self.retries_status(head.status, exchange.body()) {
-                    return Attempt::Discarded(self.discard(endpoint, exchange, now));
-                }
-                Attempt::Answered(self.accept(endpoint, exchange, head, now))
-            }
-            Err(error) => {
-                let at_once = is_reused && started.elapsed() < STALE_WITHIN;
-                Attempt::Failed(failure(exchange, error, at_once))
-            }
-        }
-    }
-
-    /// The exchange of an attempt, ready to be sent.
-    fn exchange(
-        &self,
-        endpoint: &Endpoint,
-        mut connection: Connection,
-        framing: Framing,
-        body: RequestBody,
-    ) -> Exchange<RequestBody> {
-        let mut head = std::mem::take(&mut connection.scratch);
-        let Inbound { parts, host, route, .. } = self.inbound;
-        let filters = &route.model.filters;
-        let upgrade = headers::upgrade(parts);
-        let forwarded =
-            Forwarded { peer: &self.context.peer, client: self.record.client_address, host };
-        self.record.request_id.with(|request_id| {
-            Outbound {
-                parts,
-                host: filters.rewrite.host.as_ref().unwrap_or(host),
-                path: self.path,
-                query: parts.uri.query(),
-                url: endpoint.url(),
-                framing,
-                forwarded,
-                request_id,
-                upgrade,
-                changes: &filters.request_headers,
-            }
-            .encode(&mut head);
-        });
-        let request = Request {
-            head,
-            framing,
-            body,
-            // HTTP/1.0 knows no 100.
-            hold_body: headers::expects_continue(parts)
-                && !endpoint.speaks_http10()
-                && !takes_away(&filters.request_headers, &header::EXPECT),
-            is_head: parts.method == Method::HEAD,
-            wants_upgrade: upgrade.is_some(),
-        };
-        Exchange::new(connection, request)
-    }
-
-    /// How the body is delimited towards `endpoint`. HTTP/1.0 knows no chunks, so a small body's length is found out first.
-    async fn framing_for(
-        &self,
-        endpoint: &Endpoint,
-        body: &mut RequestBody,
-    ) -> Result<Framing, ProxyError> {
-        if self.framing != Framing::Chunked || !endpoint.speaks_http10() {
-            return Ok(self.framing);
-        }
-        let body_timeout = self.context.client.listener.limits.get().body_timeout;
-        match body.collect(REPLAY_LIMIT, body_timeout).await {
-            Ok(Some(all)) if body.rewind() => Ok(Framing::Length(all.len() as u64)),
-            Ok(_) => Err(ProxyError::LengthRequired),
-            Err(_) => Err(body.take_failure().unwrap_or(ProxyError::LengthRequired)),
-        }
-    }
-
-    /// A connection to `endpoint`: one that idles, or a new one.
-    async fn connect(&mut self, endpoint: &Arc<Endpoint>) -> Result<Connection, ProxyError> {
-        if !self.replayed {
-            // What must not be sent twice is worth a closer look at the connection first.
-            let thorough = !self.inbound.parts.method.is_idempotent();
-            let mut pool = self.context.worker.pool.borrow_mut();
-            if let Some(connection) = pool.take(endpoint.id(), self.record.started, thorough) {
-                return Ok(connection);
-            }
-        }
-        let resolution = endpoint.resolution();
-        let timeout = self.target.timeouts.connect;
-        let connecting = Box::pin(Connection::connect(&resolution, timeout));
-        let connected = self.in_time(connecting).await?;
-        match &connected {
-            Ok(_) => {
-                if endpoint.connected() {
-                    self.backend().refresh(Nanos::now());
-                }
-            }
-            // Our own want says nothing about the endpoint.
-            Err(ConnectError::Exhausted(_)) => {}
-            Err(
-                ConnectError::NoAddress(_)
-                | ConnectError::Failed { .. }
-                | ConnectError::TimedOut { .. },
-            ) => {
-                let now = Nanos::now();
-                endpoint.connect_failed(now);
-                self.backend().refresh(now);
-            }
-        }
-        Ok(connected?)
-    }
-
     /// Waits for `step` until the time of the request is over.
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, ProxyError> {
         match self.sent_at.zip(self.target.timeouts.request) {
@@ -410,229 +237,4 @@ impl Journey<'_> {
                 .map_err(|_| ProxyError::RequestTimeout(timeout)),
         }
     }
-
-    /// Drives the exchange until the response's head is there, or one of its deadlines has passed.
-    async fn await_head(
-        &mut self,
-        exchange: &mut Exchange<RequestBody>,
-        started: Instant,
-    ) -> Result<Head, ProxyError> {
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(result) = exchange.poll_head(cx) {
-                    return Poll::Ready(result.map_err(ProxyError::from));
-                }
-                if self.sent_at.is_none() && exchange.is_sent() {
-                    self.sent_at = Some(Instant::now());
-                }
-                let Some((deadline, error)) = self.deadline(exchange, started) else {
-                    return Poll::Pending;
-                };
-                if self.context.timer.borrow_mut().poll(Some(deadline), cx).is_pending() {
-                    return Poll::Pending;
-                }
-                match error {
-                    Some(error) => return Poll::Ready(Err(error)),
-                    // The endpoint leaves its 100 out: the body goes without it.
-                    None => exchange.release_body(),
-                };
-            }
-        })
-        .await
-    }
-
-    /// The next deadline, and the error when it passes; without an error the body has been held for long enough.
-    fn deadline(
-        &self,
-        exchange: &Exchange<RequestBody>,
-        started: Instant,
-    ) -> Option<(Instant, Option<ProxyError>)> {
-        let timeouts = &self.target.timeouts;
-        if exchange.holds_body() {
-            return Some((started + CONTINUE_WAIT, None));
-        }
-        if let Some(sent_at) = self.sent_at.filter(|_| exchange.is_sent()) {
-            let request = timeouts
-                .request
-                .map(|timeout| (sent_at + timeout, Some(ProxyError::RequestTimeout(timeout))));
-            let attempt = timeouts.attempt.map(|timeout| {
-                (started.max(sent_at) + timeout, Some(ProxyError::AttemptTimeout(timeout)))
-            });
-            return [request, attempt].into_iter().flatten().min_by_key(|(at, _)| *at);
-        }
-        let body_timeout = self.context.client.listener.limits.get().body_timeout;
-        if let Some(at) = exchange.body().pause_ends(body_timeout) {
-            return Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default()))));
-        }
-        let idle = timeouts.stream_idle?;
-        let progress = self.context.client.progress().max(started);
-        Some((progress + idle, Some(ProxyError::UploadStalled(idle))))
-    }
-
-    /// Takes note of what the endpoint answered.
-    fn note(
-        &self,
-        endpoint: &Endpoint,
-        exchange: &Exchange<RequestBody>,
-        head: &Head,
-        started: Instant,
-        now: Instant,
-    ) {
-        if is_failure(head.status) {
-            endpoint.record_failure(Nanos::at(now));
-        } else if exchange.is_sent() {
-            let since = self.sent_at.unwrap_or(started).max(started);
-            endpoint.record_latency(Nanos::at(now), now - since);
-        }
-        endpoint.set_speaks_http10(head.is_http10);
-    }
-
-    /// Whether an answer of this status is to be thrown away for another try. What the endpoint answered it has processed:
-    /// only an idempotent request is sent again, and only out of the budget.
-    fn retries_status(&self, status: StatusCode, body: &RequestBody) -> bool {
-        let code = status.as_u16();
-        let statuses = &self.target.retry.statuses;
-        statuses.iter().any(|(from, to)| (*from..=*to).contains(&code))
-            && status != StatusCode::SWITCHING_PROTOCOLS
-            && self.inbound.parts.method.is_idempotent()
-            && body.can_rewind()
-            && self.may_retry(true)
-    }
-
-    /// Throws an answer away. Its connection lives on if that is all of it; who waits for the rest waits for nothing.
-    fn discard(
-        &self,
-        endpoint: &Endpoint,
-        mut exchange: Exchange<RequestBody>,
-        now: Instant,
-    ) -> RequestBody {
-        let _ = exchange.take_whole_body();
-        let (connection, mut body) = exchange.into_parts();
-        if let Some(connection) = connection {
-            self.context.worker.pool.borrow_mut().put(endpoint.id(), connection, now);
-        }
-        body.rewind();
-        body
-    }
-
-    /// Passes on what the endpoint answered.
-    fn accept(
-        &self,
-        endpoint: &Endpoint,
-        mut exchange: Exchange<RequestBody>,
-        head: Head,
-        now: Instant,
-    ) -> Answer {
-        let timeouts = &self.target.timeouts;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Answer::Upgrade(head, exchange.into_upgraded(), timeouts.upgraded_idle);
-        }
-        match exchange.take_whole_body() {
-            Some(bytes) => {
-                if let Some(connection) = exchange.into_reusable() {
-                    self.context.worker.pool.borrow_mut().put(endpoint.id(), connection, now);
-                }
-                Answer::Whole(head, bytes)
-            }
-            None => {
-                exchange.body_mut().forget();
-                Answer::Stream(head, Rc::new(RefCell::new(exchange)), timeouts.stream_idle)
-            }
-        }
-    }
-
-    /// Lets the endpoint's record show the failure, unless it was the client's or a stale connection's.
-    fn judge(&self, endpoint: &Endpoint, failure: &Failure) {
-        let is_endpoints = match failure.error {
-            ProxyError::Connect(ConnectError::Exhausted(_)) => false,
-            ProxyError::Connect(_)
-            | ProxyError::Exchange(_)
-            | ProxyError::RequestTimeout(_)
-            | ProxyError::AttemptTimeout(_)
-            | ProxyError::UploadStalled(_) => failure.cause != Cause::Stale,
-            ProxyError::BadRequest(_)
-            | ProxyError::BadPath(_)
-            | ProxyError::NoRoute
-            | ProxyError::ConnectRefused
-            | ProxyError::BodyTooLarge { .. }
-            | ProxyError::BodyTimeout(_)
-            | ProxyError::BodyBroken(_)
-            | ProxyError::LengthRequired
-            | ProxyError::NoEndpoint(_) => false,
-        };
-        if is_endpoints {
-            endpoint.record_failure(Nanos::now());
-        }
-    }
-
-    /// What to do after `failure`. Rewinds the body if there is to be another attempt.
-    fn next(&self, failure: &mut Failure) -> Next {
-        let safe = self.inbound.parts.method.is_idempotent() || !failure.processed;
-        if failure.cause == Cause::Fatal || !safe || !failure.body.rewind() {
-            return Next::GiveUp;
-        }
-        if failure.cause == Cause::Stale && !self.replayed {
-            return Next::Replay;
-        }
-        let conditions = self.target.retry.conditions;
-        let wanted = match failure.cause {
-            Cause::Connect => conditions.connect_failure,
-            Cause::Stale | Cause::Reset => conditions.reset,
-            Cause::Fatal => false,
-        };
-        if wanted && self.may_retry(failure.processed) { Next::Retry } else { Next::GiveUp }
-    }
-
-    /// Whether attempts are left, and the budget allows another; takes it out of the budget.
-    fn may_retry(&self, processed: bool) -> bool {
-        if self.retries >= self.target.retry.attempts {
-            return false;
-        }
-        // What was certainly not processed costs the endpoints nothing.
-        let allowed = !processed || self.backend().budget().withdraw(Nanos::now());
-        if !allowed {
-            self.backend().counters().retries_refused.fetch_add(1, Relaxed);
-        }
-        allowed
-    }
-}
-
-fn failure(exchange: Exchange<RequestBody>, error: ProxyError, may_be_stale: bool) -> Failure {
-    let processed = exchange.may_be_processed();
-    let mut body = exchange.into_body();
-    let error = body.take_failure().unwrap_or(error);
-    Failure { cause: cause(&error, may_be_stale), error, processed, body }
-}
-
-fn cause(error: &ProxyError, may_be_stale: bool) -> Cause {
-    match error {
-        ProxyError::Connect(_) => Cause::Connect,
-        ProxyError::Exchange(ExchangeError::NoResponse(_)) if may_be_stale => Cause::Stale,
-        ProxyError::Exchange(ExchangeError::NoResponse(_) | ExchangeError::HeadCut(_))
-        | ProxyError::AttemptTimeout(_) => Cause::Reset,
-        ProxyError::Exchange(
-            ExchangeError::BodyCut(_)
-            | ExchangeError::Malformed(_)
-            | ExchangeError::HeadTooLarge
-            | ExchangeError::RequestBody,
-        )
-        | ProxyError::BadRequest(_)
-        | ProxyError::BadPath(_)
-        | ProxyError::NoRoute
-        | ProxyError::ConnectRefused
-        | ProxyError::BodyTooLarge { .. }
-        | ProxyError::BodyTimeout(_)
-        | ProxyError::BodyBroken(_)
-        | ProxyError::LengthRequired
-        | ProxyError::NoEndpoint(_)
-        | ProxyError::RequestTimeout(_)
-        | ProxyError::UploadStalled(_) => Cause::Fatal,
-    }
-}
-
-/// Whether a status says that the endpoint failed. Its quick answer must not make it look fast.
-fn is_failure(status: StatusCode) -> bool {
-    status.is_server_error()
-        && status != StatusCode::NOT_IMPLEMENTED
-        && status != StatusCode::HTTP_VERSION_NOT_SUPPORTED
 }

@@ -144,7 +144,7 @@ async fn admit_and_forward(
         method: &parts.method,
         headers: &parts.headers,
     };
-    let (found, generation) = context.worker.route(&context.client.listener.name, &asked);
+    let (found, generation) = context.worker.route(&context.client.listener, &asked);
     record.generation = generation;
     let (route, prefix) = found.ok_or(ProxyError::NoRoute)?;
     record.route = Some(Arc::clone(&route));

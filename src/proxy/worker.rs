@@ -1,11 +1,11 @@
 //! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
 
-use super::client::{ClientState, ListenerState};
+use super::client::{ClientState, Closing, ListenerState};
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
 use crate::model::{self, AccessLog, LogOutput};
-use crate::router::{Asked, Route};
+use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
 use slab::Slab;
@@ -206,15 +206,15 @@ impl Worker {
         let mut listeners = self.listeners.borrow_mut();
         let (limits, trusted_proxies) =
             self.settings(&name, |listener| (listener.limits, listener.trusted_proxies.clone()));
-        // One that was removed before is another, and so are those whose time is over.
-        listeners.retain(|known, entry| {
-            entry.state.closes_at.get().is_none_or(|at| *known != name && at > Instant::now())
-        });
+        let router = Arc::clone(&self.snapshot.borrow_mut().load().router);
+        // One that was removed before is another.
+        listeners.retain(|known, entry| *known != name || entry.state.closes_at.get().is_none());
         listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
             state: Rc::new(ListenerState {
                 name,
                 limits: Cell::new(limits),
                 trusted_proxies: RefCell::new(trusted_proxies),
+                router: RefCell::new(router),
                 closes_at: Cell::new(None),
                 open,
             }),
@@ -250,7 +250,8 @@ impl Worker {
             None => entry.stop = watch::Sender::new(false),
             Some(drain) => {
                 // It stays known meanwhile, for connections that other workers hand over.
-                entry.state.closes_at.set(Some(Instant::now() + drain));
+                let closing = Closing { at: Instant::now() + drain, after: drain };
+                entry.state.closes_at.set(Some(closing));
                 self.wake_clients();
             }
         }
@@ -299,13 +300,21 @@ impl Worker {
     /// alive.
     pub fn route(
         &self,
-        listener: &str,
+        listener: &ListenerState,
         asked: &Asked<'_>,
     ) -> (Option<(Arc<Route>, Option<usize>)>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
-        let found = snapshot.router.find(listener, asked);
-        (found.map(|found| (Arc::clone(found.route), found.prefix)), snapshot.generation)
+        let find = |router: &Router| {
+            let found = router.find(&listener.name, asked)?;
+            Some((Arc::clone(found.route), found.prefix))
+        };
+        let found = find(&snapshot.router).or_else(|| {
+            // What still comes by a listener that was removed goes where it went before.
+            let removed = !snapshot.router.knows(&listener.name);
+            removed.then(|| find(&listener.router.borrow())).flatten()
+        });
+        (found, snapshot.generation)
     }
 
     /// The running generation.
@@ -335,6 +344,7 @@ impl Worker {
             if let Some(entry) = self.listeners.borrow().get(&listener.name) {
                 entry.state.limits.set(listener.limits);
                 entry.state.trusted_proxies.replace(listener.trusted_proxies.clone());
+                entry.state.router.replace(Arc::clone(&snapshot.router));
             }
         }
         self.retire_endpoints(&snapshot);
@@ -358,9 +368,12 @@ impl Worker {
     }
 
     fn sweep(&self) {
+        let now = Instant::now();
+        let is_known = |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
+        self.listeners.borrow_mut().retain(|_, entry| is_known(entry));
         let mut pool = self.pool.borrow_mut();
         if !pool.is_empty() {
-            pool.sweep(Instant::now());
+            pool.sweep(now);
         }
     }
 
