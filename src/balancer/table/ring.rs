@@ -1,7 +1,8 @@
 //! Points on a ring (Karger et al., "Consistent hashing and random trees", 1997), as many per weight as libketama and nginx have.
 //!
-//! An endpoint's points are made of its identity alone. When it is removed from the configuration, exactly its keys move. Its share
-//! is left to the chance of its points: with weight 1 one standard deviation is 8 %, with weight 10 it is 2.5 %.
+//! An endpoint's points are made of its identity alone. When it is removed from the configuration, exactly its keys move, as long
+//! as that does not change how many points a weight has ([`MOST`]). Its share is left to the chance of its points: with
+//! weight 1 one standard deviation is 8 %, with weight 10 it is 2.5 %.
 
 use super::Owner;
 use crate::balancer::hash::random_number;
