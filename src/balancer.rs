@@ -122,15 +122,27 @@ impl Balancer {
         if let Some(places) = candidates.places() {
             return Some(consistent_hash::pick(candidates, places, pick, evidence));
         }
-        if pick.tried.is_empty() {
-            return Some(self.choose(candidates, pick, evidence));
-        }
+        Some(if pick.tried.is_empty() {
+            self.choose(candidates, pick, evidence)
+        } else {
+            self.choose_again(candidates, pick, evidence)
+        })
+    }
+
+    /// Chooses for a retry. Apart, so that first tries do not carry its weight.
+    #[cold]
+    fn choose_again(
+        &self,
+        candidates: &Candidates,
+        pick: &mut Pick<'_>,
+        evidence: &mut impl Evidence,
+    ) -> Picked {
         let (untried, indices) = candidates.without(pick.tried);
         if indices.is_empty() {
-            return Some(self.choose(candidates, pick, evidence));
+            return self.choose(candidates, pick, evidence);
         }
         let picked = self.choose(&untried, pick, &mut OfAll { evidence, indices: &indices });
-        Some(Picked { index: indices[picked.index], ..picked })
+        Picked { index: indices[picked.index], ..picked }
     }
 
     fn choose(

@@ -47,24 +47,21 @@ fn next_that_may(
     tried: &[u64],
 ) -> Option<Chosen> {
     let bound = places.bounded_load().map(|c| Bound::new(candidates, c));
-    let untried =
-        |index: usize| tried.is_empty() || !tried.contains(&candidates.list()[index].endpoint.id());
-    let look = |passed_over: usize, index: usize, heed_tried: bool, heed_bound: bool| {
+    let look = |(passed_over, index): (usize, usize)| {
         let in_flight = bound.map(|_| candidates.list()[index].endpoint.in_flight());
-        let allowed = bound.zip(in_flight).is_none_or(|(bound, in_flight)| {
-            bound.allows(in_flight, candidates.tickets().of(index))
-        });
-        ((!heed_tried || untried(index)) && (!heed_bound || allowed)).then_some(Chosen {
-            index,
-            passed_over,
-            in_flight,
-        })
+        Chosen { index, passed_over, in_flight }
     };
-    let first = |tried: bool, bound: bool| {
-        let mut near = places.eligible_from(hash).take(LOOKS);
-        near.find_map(|(passed_over, index)| look(passed_over, index, tried, bound)).or_else(|| {
-            (0..candidates.list().len()).find_map(|index| look(LOOKS, index, tried, bound))
-        })
+    let near = || places.eligible_from(hash).take(LOOKS).map(look);
+    let listed = || (0..candidates.list().len()).map(|index| look((LOOKS, index)));
+    let first = |may: &dyn Fn(&Chosen) -> bool| {
+        near().find(|one| may(one)).or_else(|| listed().find(|one| may(one)))
     };
-    first(true, true).or_else(|| first(true, false)).or_else(|| first(false, true))
+    let untried = |one: &Chosen| !tried.contains(&candidates.list()[one.index].endpoint.id());
+    let allowed = |one: &Chosen| {
+        let tickets = candidates.tickets().of(one.index);
+        bound.zip(one.in_flight).is_none_or(|(bound, load)| bound.allows(load, tickets))
+    };
+    first(&|one| untried(one) && allowed(one))
+        .or_else(|| first(&untried))
+        .or_else(|| first(&allowed))
 }
