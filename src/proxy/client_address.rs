@@ -12,6 +12,9 @@ use http::{HeaderMap, header};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+/// Reads the address in one entry of a field.
+type Reader = fn(&[u8]) -> Option<IpAddr>;
+
 /// The longest chain of trusted proxies that is followed; who stands at its end is taken for the client.
 const MAX_HOPS: usize = 32;
 
@@ -22,7 +25,7 @@ pub fn behind_trusted(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> O
     if !is_trusted(&peer) {
         return None;
     }
-    let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = if headers.contains_key(X_FORWARDED_FOR) {
+    let (name, read): (_, Reader) = if headers.contains_key(X_FORWARDED_FOR) {
         (X_FORWARDED_FOR, address)
     } else {
         (header::FORWARDED, forwarded_for)

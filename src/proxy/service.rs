@@ -15,11 +15,11 @@ use super::respond;
 use super::timer::LazyTimer;
 use super::upgrade::Upgrade;
 use super::validate;
-use super::worker::Worker;
+use super::worker::{Taken, Worker};
 use crate::model::Scheme;
 use crate::router::Asked;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use http_body::Body;
 use hyper::body::Incoming;
@@ -146,7 +146,7 @@ async fn admit_and_forward(
     };
     let (found, generation) = context.worker.route(&context.client.listener, &asked);
     record.generation = generation;
-    let (route, prefix) = found.ok_or(ProxyError::NoRoute)?;
+    let Taken { route, prefix } = found.ok_or(ProxyError::NoRoute)?;
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
         let scheme = scheme(&parts.headers, record);

@@ -27,6 +27,15 @@ const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
 /// How long connections may take to go when they are dropped: they only write their lines of the log.
 const ABORT_AT_MOST: Duration = Duration::from_secs(1);
 
+/// The route that takes a request.
+#[derive(Debug)]
+pub struct Taken {
+    /// The route.
+    pub route: Arc<Route>,
+    /// How many bytes of the path the prefix has that it was matched by.
+    pub prefix: Option<usize>,
+}
+
 /// What a worker is asked to do.
 #[derive(Debug)]
 pub enum Command {
@@ -295,19 +304,14 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// The route of a request that came by `listener`, if there is one, with how much of its path was matched by a prefix; and
-    /// the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
+    /// The route of a request that came by `listener`, if there is one, and the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
     /// alive.
-    pub fn route(
-        &self,
-        listener: &ListenerState,
-        asked: &Asked<'_>,
-    ) -> (Option<(Arc<Route>, Option<usize>)>, u64) {
+    pub fn route(&self, listener: &ListenerState, asked: &Asked<'_>) -> (Option<Taken>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
         let find = |router: &Router| {
             let found = router.find(&listener.name, asked)?;
-            Some((Arc::clone(found.route), found.prefix))
+            Some(Taken { route: Arc::clone(found.route), prefix: found.prefix })
         };
         let found = find(&snapshot.router).or_else(|| {
             // What still comes by a listener that was removed goes where it went before.
@@ -369,7 +373,8 @@ impl Worker {
 
     fn sweep(&self) {
         let now = Instant::now();
-        let is_known = |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
+        let is_known =
+            |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
         self.listeners.borrow_mut().retain(|_, entry| is_known(entry));
         let mut pool = self.pool.borrow_mut();
         if !pool.is_empty() {
