@@ -61,9 +61,7 @@ async fn a_cookie_is_the_same_in_every_process_and_tells_no_address() {
 async fn a_cookie_that_names_nobody_is_replaced() {
     let one = server().await;
     let proxy = Config::to(&[&one]).keys(KEY).start();
-    for cookie in
-        ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shop=\u{7f}", "shopp=1"]
-    {
+    for cookie in ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shopp=1"] {
         let answer = ask(&proxy, cookie).await;
         assert_eq!(answer.status, 200, "{cookie:?}");
         assert!(given(&answer).starts_with("shop="), "{cookie:?}");
