@@ -52,6 +52,7 @@ fn context() -> (AdminContext, ReadyGuard) {
                 Sample::of(&names::ACCESS_LOG_DROPPED, 7.0),
             ];
             samples.extend(Sample::by_code(&names::REQUESTS_REFUSED, &refused));
+            samples.extend(Sample::by_code(&names::REQUESTS_ANSWERED, &refused));
             samples
         }),
         version: "0.1.0",

@@ -13,8 +13,7 @@ use std::fmt::Write;
 /// The endpoint that the client was given before, as its cookie names it.
 pub fn pinned(backend: &Backend, headers: &HeaderMap) -> Option<u64> {
     let settings = backend.model().session_affinity.as_ref()?;
-    let text = std::str::from_utf8(cookie(headers, &settings.cookie)?).ok()?;
-    affinity::parse(text)
+    affinity::parse(cookie(headers, &settings.cookie)?)
 }
 
 /// Whether the client's cookie names an endpoint of this backend.
@@ -31,7 +30,7 @@ pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &Record) {
     if pinned(backend, request) == Some(token) {
         return;
     }
-    if let Ok(cookie) = HeaderValue::from_str(&set_cookie(settings, token)) {
+    if let Ok(cookie) = HeaderValue::from_maybe_shared(set_cookie(settings, token).into_bytes()) {
         response.append(header::SET_COOKIE, cookie);
     }
 }
@@ -40,6 +39,7 @@ pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &Record) {
 fn set_cookie(settings: &SessionAffinity, token: u64) -> String {
     let SessionAffinity { cookie, ttl, path } = settings;
     let token = affinity::encode(token);
+    let token = String::from_utf8_lossy(&token);
     let mut text = format!("{cookie}={token}; Path={path}; HttpOnly; SameSite=Lax");
     if let Some(ttl) = ttl {
         // Writing to memory cannot fail. A part of a second counts as one: 0 would delete the cookie.

@@ -22,12 +22,9 @@ pub fn behind_trusted(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> O
     if !is_trusted(&peer) {
         return None;
     }
-    let (name, read): (_, fn(&[u8]) -> Option<IpAddr>) = if headers.contains_key(X_FORWARDED_FOR) {
-        (X_FORWARDED_FOR, address)
-    } else {
-        (header::FORWARDED, forwarded_for)
-    };
-    let values = headers.get_all(name);
+    let is_standard = !headers.contains_key(X_FORWARDED_FOR);
+    let read = if is_standard { forwarded_for } else { address };
+    let values = headers.get_all(if is_standard { header::FORWARDED } else { X_FORWARDED_FOR });
     let entries = values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|b| *b == b','));
     let mut client = peer;
     for entry in entries.map(<[u8]>::trim_ascii).take(MAX_HOPS) {

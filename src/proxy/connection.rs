@@ -51,7 +51,8 @@ pub async fn serve(
     peer: SocketAddr,
     listener: Rc<ListenerState>,
 ) {
-    let state = Rc::new(ClientState::new(peer, listener, worker.rng.borrow_mut().f32(), Instant::now()));
+    let state =
+        Rc::new(ClientState::new(peer, listener, worker.rng.borrow_mut().f32(), Instant::now()));
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
     state.listener.open.fetch_add(1, Relaxed);
     let _registered = Registered { worker: Rc::clone(&worker), key };

@@ -1,6 +1,7 @@
 //! What of a request is hashed, for backends whose algorithm hashes.
 
 use super::cookie::cookie;
+use crate::balancer::hash_key;
 use crate::model::HashKey;
 use crate::router::parameter;
 use http::HeaderMap;
@@ -31,13 +32,6 @@ pub fn hash(key: &HashKey, request: &Hashed<'_>) -> Option<u64> {
         }),
         HashKey::Path => Some(hash_key(request.path.as_bytes())),
     }
-}
-
-/// Stands in for the balancer's own hash until it has one.
-fn hash_key(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

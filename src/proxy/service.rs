@@ -19,7 +19,7 @@ use super::worker::Worker;
 use crate::model::Scheme;
 use crate::router::Asked;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use http_body::Body;
 use hyper::body::Incoming;
@@ -144,9 +144,9 @@ async fn admit_and_forward(
         method: &parts.method,
         headers: &parts.headers,
     };
-    let (found, generation) = context.worker.route(&context.client.listener, &asked);
-    record.generation = generation;
-    let (route, prefix) = found.ok_or(ProxyError::NoRoute)?;
+    let routed = context.worker.route(&context.client.listener, &asked);
+    record.generation = routed.generation;
+    let (route, prefix) = routed.found.ok_or(ProxyError::NoRoute)?;
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
         let scheme = scheme(&parts.headers, record);

@@ -27,6 +27,15 @@ const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
 /// How long connections may take to go when they are dropped: they only write their lines of the log.
 const ABORT_AT_MOST: Duration = Duration::from_secs(1);
 
+/// Where one snapshot sends a request.
+#[derive(Debug)]
+pub struct Routed {
+    /// The route, if one takes it, and how many bytes of the path it matched by a prefix.
+    pub found: Option<(Arc<Route>, Option<usize>)>,
+    /// The snapshot's generation.
+    pub generation: u64,
+}
+
 /// What a worker is asked to do.
 #[derive(Debug)]
 pub enum Command {
@@ -295,14 +304,9 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// The route of a request that came by `listener`, if there is one, with how much of its path was matched by a prefix; and
-    /// the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
-    /// alive.
-    pub fn route(
-        &self,
-        listener: &ListenerState,
-        asked: &Asked<'_>,
-    ) -> (Option<(Arc<Route>, Option<usize>)>, u64) {
+    /// The route of a request that came by `listener`. The snapshot itself is let go at once, so that nothing slow keeps an
+    /// old one alive.
+    pub fn route(&self, listener: &ListenerState, asked: &Asked<'_>) -> Routed {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
         let find = |router: &Router| {
@@ -314,7 +318,7 @@ impl Worker {
             let removed = !snapshot.router.knows(&listener.name);
             removed.then(|| find(&listener.router.borrow())).flatten()
         });
-        (found, snapshot.generation)
+        Routed { found, generation: snapshot.generation }
     }
 
     /// The running generation.
@@ -369,7 +373,8 @@ impl Worker {
 
     fn sweep(&self) {
         let now = Instant::now();
-        let is_known = |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
+        let is_known =
+            |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
         self.listeners.borrow_mut().retain(|_, entry| is_known(entry));
         let mut pool = self.pool.borrow_mut();
         if !pool.is_empty() {

@@ -149,8 +149,9 @@ impl Journey<'_> {
         let connected = self.in_time(connecting).await?;
         match &connected {
             Ok(_) => {
-                if endpoint.connected() {
-                    self.backend().refresh(Nanos::now());
+                let now = Nanos::now();
+                if endpoint.connected(now) {
+                    self.backend().refresh(now);
                 }
             }
             // Our own want says nothing about the endpoint.

@@ -68,7 +68,7 @@ async fn changes_of_a_head_leave_its_body_alone() {
         "Content-Length: 4\r\nExpect: 100-continue\r\n\r\nbody",
     ] {
         let request = format!("POST /echo HTTP/1.1\r\nHost: a\r\n{body}");
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let (answer, raw) = through(filters, &request).await;
         assert_eq!(answer.json()["body"]["text"], "body", "{answer:?}");
         assert_eq!((lines(&raw, "x-a"), lines(&raw, "content-type")), (vec!["1"], vec![]));
