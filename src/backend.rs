@@ -182,14 +182,14 @@ impl Backend {
         self.by_url.get(url).map(|index| &self.members[*index])
     }
 
-    /// Whether `token` stands for one of its endpoints; never without session affinity.
-    pub fn has_token(&self, token: u64) -> bool {
-        self.tokens.member(token).is_some()
-    }
-
     /// What stands for `endpoint` in the cookie of a client that is to stay with it.
     pub fn affinity_token(&self, endpoint: &Endpoint) -> u64 {
         affinity::token(self.name(), endpoint.url())
+    }
+
+    /// Whether `token` stands for one of its endpoints, eligible or not.
+    pub fn has_token(&self, token: u64) -> bool {
+        self.tokens.member(token).is_some()
     }
 
     /// Picks an eligible endpoint and counts the request on it. `None` when no endpoint has a weight above 0.

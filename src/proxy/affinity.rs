@@ -30,7 +30,7 @@ pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &Record) {
     if pinned(backend, request) == Some(token) {
         return;
     }
-    if let Ok(cookie) = HeaderValue::from_maybe_shared(set_cookie(settings, token).into_bytes()) {
+    if let Ok(cookie) = HeaderValue::from_str(&set_cookie(settings, token)) {
         response.append(header::SET_COOKIE, cookie);
     }
 }
@@ -39,7 +39,7 @@ pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &Record) {
 fn set_cookie(settings: &SessionAffinity, token: u64) -> String {
     let SessionAffinity { cookie, ttl, path } = settings;
     let token = affinity::encode(token);
-    let token = String::from_utf8_lossy(&token);
+    let token = token.escape_ascii();
     let mut text = format!("{cookie}={token}; Path={path}; HttpOnly; SameSite=Lax");
     if let Some(ttl) = ttl {
         // Writing to memory cannot fail. A part of a second counts as one: 0 would delete the cookie.

@@ -12,6 +12,9 @@ use http::{HeaderMap, header};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+/// Reads the address in one entry of a field.
+type Reader = fn(&[u8]) -> Option<IpAddr>;
+
 /// The longest chain of trusted proxies that is followed; who stands at its end is taken for the client.
 const MAX_HOPS: usize = 32;
 
@@ -22,9 +25,12 @@ pub fn behind_trusted(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> O
     if !is_trusted(&peer) {
         return None;
     }
-    let is_standard = !headers.contains_key(X_FORWARDED_FOR);
-    let read = if is_standard { forwarded_for } else { address };
-    let values = headers.get_all(if is_standard { header::FORWARDED } else { X_FORWARDED_FOR });
+    let (name, read): (_, Reader) = if headers.contains_key(X_FORWARDED_FOR) {
+        (X_FORWARDED_FOR, address)
+    } else {
+        (header::FORWARDED, forwarded_for)
+    };
+    let values = headers.get_all(name);
     let entries = values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|b| *b == b','));
     let mut client = peer;
     for entry in entries.map(<[u8]>::trim_ascii).take(MAX_HOPS) {

@@ -15,7 +15,7 @@ use super::respond;
 use super::timer::LazyTimer;
 use super::upgrade::Upgrade;
 use super::validate;
-use super::worker::Worker;
+use super::worker::{Taken, Worker};
 use crate::model::Scheme;
 use crate::router::Asked;
 use http::{
@@ -144,9 +144,9 @@ async fn admit_and_forward(
         method: &parts.method,
         headers: &parts.headers,
     };
-    let routed = context.worker.route(&context.client.listener, &asked);
-    record.generation = routed.generation;
-    let (route, prefix) = routed.found.ok_or(ProxyError::NoRoute)?;
+    let (found, generation) = context.worker.route(&context.client.listener, &asked);
+    record.generation = generation;
+    let Taken { route, prefix } = found.ok_or(ProxyError::NoRoute)?;
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
         let scheme = scheme(&parts.headers, record);

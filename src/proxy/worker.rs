@@ -27,13 +27,13 @@ const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
 /// How long connections may take to go when they are dropped: they only write their lines of the log.
 const ABORT_AT_MOST: Duration = Duration::from_secs(1);
 
-/// Where one snapshot sends a request.
+/// The route that takes a request.
 #[derive(Debug)]
-pub struct Routed {
-    /// The route, if one takes it, and how many bytes of the path it matched by a prefix.
-    pub found: Option<(Arc<Route>, Option<usize>)>,
-    /// The snapshot's generation.
-    pub generation: u64,
+pub struct Taken {
+    /// The route.
+    pub route: Arc<Route>,
+    /// How many bytes of the path the prefix has that it was matched by.
+    pub prefix: Option<usize>,
 }
 
 /// What a worker is asked to do.
@@ -304,21 +304,21 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// The route of a request that came by `listener`. The snapshot itself is let go at once, so that nothing slow keeps an
-    /// old one alive.
-    pub fn route(&self, listener: &ListenerState, asked: &Asked<'_>) -> Routed {
+    /// The route of a request that came by `listener`, if there is one, and the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
+    /// alive.
+    pub fn route(&self, listener: &ListenerState, asked: &Asked<'_>) -> (Option<Taken>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
         let find = |router: &Router| {
             let found = router.find(&listener.name, asked)?;
-            Some((Arc::clone(found.route), found.prefix))
+            Some(Taken { route: Arc::clone(found.route), prefix: found.prefix })
         };
         let found = find(&snapshot.router).or_else(|| {
             // What still comes by a listener that was removed goes where it went before.
             let removed = !snapshot.router.knows(&listener.name);
             removed.then(|| find(&listener.router.borrow())).flatten()
         });
-        Routed { found, generation: snapshot.generation }
+        (found, snapshot.generation)
     }
 
     /// The running generation.
