@@ -62,7 +62,7 @@ async fn a_cookie_that_names_nobody_is_replaced() {
     let one = server().await;
     let proxy = Config::to(&[&one]).keys(KEY).start();
     for cookie in
-        ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shop=\u{7f}", "shopp=1"]
+        ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shop=\u{e9}", "shopp=1"]
     {
         let answer = ask(&proxy, cookie).await;
         assert_eq!(answer.status, 200, "{cookie:?}");
