@@ -96,6 +96,7 @@ impl Journey<'_> {
         }
         allowed
     }
+
     /// Whether an answer of this status is to be thrown away for another try. What the endpoint answered it has processed:
     /// only an idempotent request is sent again, and only out of the budget.
     pub(super) fn retries_status(&self, status: StatusCode, body: &RequestBody) -> bool {

@@ -61,7 +61,9 @@ async fn a_cookie_is_the_same_in_every_process_and_tells_no_address() {
 async fn a_cookie_that_names_nobody_is_replaced() {
     let one = server().await;
     let proxy = Config::to(&[&one]).keys(KEY).start();
-    for cookie in ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shopp=1"] {
+    for cookie in
+        ["shop=", "shop=0123456789abcdef", "shop=http://127.0.0.1/", "shop=\u{e9}", "shopp=1"]
+    {
         let answer = ask(&proxy, cookie).await;
         assert_eq!(answer.status, 200, "{cookie:?}");
         assert!(given(&answer).starts_with("shop="), "{cookie:?}");
@@ -101,6 +103,31 @@ async fn the_cookie_says_what_the_configuration_does() {
         let cookie = answer.field("set-cookie").unwrap();
         assert_eq!(&cookie["a=0123456789abcdef".len()..], wanted, "{settings}");
     }
+}
+
+/// However long the answer is on its way, and whatever the connection becomes.
+#[tokio::test]
+async fn upgrades_and_streams_have_the_cookie() {
+    let one = server().await;
+    let proxy = Config::to(&[&one]).keys(KEY).start();
+    for request in [
+        "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n",
+        "GET /trickle?pieces=2&every=1ms HTTP/1.1\r\nHost: a\r\n",
+    ] {
+        let answer = proxy.ask(format!("{request}\r\n")).await;
+        let cookie = given(&answer);
+        let again = proxy.ask(format!("{request}Cookie: {cookie}\r\n\r\n")).await;
+        assert_eq!((again.status, again.field("set-cookie")), (answer.status, None));
+    }
+}
+
+/// What no endpoint answered gives no endpoint away.
+#[tokio::test]
+async fn our_own_errors_have_no_cookie() {
+    let one = server().await;
+    let proxy = Config::to(&[&one]).keys(KEY).start();
+    let answer = proxy.ask("GET /close?at=before-head HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!((answer.status, answer.field("set-cookie")), (502, None));
 }
 
 /// Of a route with several backends, the one whose endpoint the client had.
