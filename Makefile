@@ -19,5 +19,5 @@ lint: ## Format, clippy, documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-bench: ## Compares Outrigger with NGINX and HAProxy; needs both
+bench: ## Compares Outrigger with NGINX and HAProxy (needs both), times reloads and routing
 	cargo run --release --locked -p bench

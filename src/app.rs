@@ -8,7 +8,7 @@ mod ports;
 use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Problems};
-use crate::control::{Control, Effects};
+use crate::control::{Control, Effects, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::Model;
 use crate::probe;
@@ -278,15 +278,12 @@ fn in_flight(snapshot: &Snapshot) -> usize {
 
 fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
     let name = path.display().to_string();
-    config::load(&source.bytes, &name, &|name| std::env::var(name).ok()).map_err(StartError::Config)
-}
-
-fn worker_count(model: &Model) -> usize {
-    match model.workers {
-        // Counts what the cgroup's quota allows, too.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
+    let loaded = config::load(&source.bytes, &name, &|name| std::env::var(name).ok())
+        .map_err(StartError::Config)?;
+    for warning in loaded.warnings.list() {
+        tracing::warn!("{warning}");
     }
+    Ok(loaded.model)
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
@@ -311,7 +308,9 @@ fn samples(
             Sample::of(&metrics::CLIENT_CONNECTIONS, proxy.connections() as f64),
             Sample::of(&metrics::ACCESS_LOG_DROPPED, access_log.dropped() as f64),
         ];
-        samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &proxy.shared().refused));
+        let shared = proxy.shared();
+        samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &shared.refused));
+        samples.extend(Sample::by_code(&metrics::REQUESTS_ANSWERED, &shared.own_answers));
         samples
     })
 }

@@ -1,19 +1,28 @@
 //! A backend as it runs: its endpoints, who of them is eligible, and the pick.
 
+pub mod affinity;
 pub mod budget;
 pub mod connection;
+mod eligible;
 pub mod http1;
 pub mod pool;
+mod slow_start;
+#[cfg(test)]
+mod tests;
 
-use crate::balancer::{Balancer, Candidate, Candidates, Evidence, Pick, Picked};
+pub use eligible::Eligible;
+
+use crate::balancer::{Balancer, Candidates, Evidence, Pick, Table};
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, Health, InFlight};
+use crate::endpoint::{Endpoint, InFlight};
 use crate::model;
 use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
+use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// How often a pick that another worker overtook is made again before the count is taken as it comes.
 const MAX_REPICKS: usize = 8;
@@ -26,13 +35,34 @@ const MAX_REPICKS: usize = 8;
 pub struct Backend {
     model: model::Backend,
     members: Vec<Member>,
+    /// The index of each member.
+    by_url: HashMap<model::EndpointUrl, usize>,
     balancer: Arc<Balancer>,
+    /// From hashes to members; there exactly when the algorithm hashes.
+    table: Option<Arc<Table>>,
+    /// Empty without session affinity.
+    tokens: Tokens,
     budget: Arc<RetryBudget>,
     counters: Arc<Counters>,
     eligible: ArcSwap<Eligible>,
-    /// When the eligible endpoints change by themselves, because a pass-over ends; `u64::MAX` for never.
+    /// When the eligible endpoints or their weights change by themselves, because a pass-over ends or a slow start goes on;
+    /// `u64::MAX` for never.
     next_change: AtomicU64,
     refreshing: Mutex<()>,
+}
+
+/// What a request asks of a pick.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The present moment.
+    pub now: Nanos,
+    /// The hash of the request's key, for algorithms that hash; `None` when the request has no such key.
+    pub hash: Option<u64>,
+    /// The endpoint that the client was given before: the [token](Backend::affinity_token) in its cookie. Without session
+    /// affinity it counts for nothing.
+    pub pinned: Option<u64>,
+    /// The ids of endpoints that failed for this request: taken only if there is no other.
+    pub tried: &'a [u64],
 }
 
 /// An endpoint of a backend.
@@ -40,7 +70,7 @@ pub struct Backend {
 pub struct Member {
     /// Its live state.
     pub endpoint: Arc<Endpoint>,
-    /// Its weight; 0 gets no traffic.
+    /// Its weight; 0 gets no traffic but that of clients that were given it before and stay.
     pub weight: u32,
 }
 
@@ -57,15 +87,6 @@ pub struct Counters {
     pub retries_refused: AtomicU64,
 }
 
-/// The endpoints that a request may be given to.
-#[derive(Debug)]
-pub struct Eligible {
-    /// They, prepared for the algorithm.
-    pub candidates: Candidates,
-    /// Whether too few were healthy, so that all count as healthy.
-    pub panic: bool,
-}
-
 impl Backend {
     /// Compiles `model`, taking over from `previous`, the backend of that name that ran until now, all that still applies.
     /// An unchanged model gives the very same backend.
@@ -77,16 +98,24 @@ impl Backend {
         if let Some(previous) = previous.filter(|previous| previous.model == *model) {
             return Arc::clone(previous);
         }
-        let member = |configured: &model::Endpoint| {
-            let known = previous.and_then(|previous| previous.member(&configured.url));
-            Member {
-                endpoint: known.map_or_else(
-                    || Arc::new(Endpoint::new(configured.url.clone(), workers)),
-                    |known| Arc::clone(&known.endpoint),
-                ),
-                weight: configured.weight,
-            }
+        let now = Nanos::now();
+        let member = |configured: &model::Endpoint| Member {
+            endpoint: previous.and_then(|previous| previous.member(&configured.url)).map_or_else(
+                || {
+                    let endpoint = Endpoint::new(configured.url.clone(), workers);
+                    // In a backend that is new itself all are, and none has to wait for the others.
+                    if previous.is_some() {
+                        endpoint.begin_slow_start(now);
+                    }
+                    Arc::new(endpoint)
+                },
+                |known| Arc::clone(&known.endpoint),
+            ),
+            weight: configured.weight,
         };
+        let members: Vec<_> = model.endpoints.iter().map(member).collect();
+        let urls = members.iter().map(|member| member.endpoint.url().clone());
+        let tokens = model.session_affinity.as_ref().map(|_| Tokens::new(&model.name, &members));
         let balancer = previous
             .map(|previous| &previous.balancer)
             .filter(|balancer| balancer.algorithm() == model.algorithm);
@@ -95,7 +124,10 @@ impl Backend {
             .map(|previous| &previous.budget);
         let backend = Self {
             model: model.clone(),
-            members: model.endpoints.iter().map(member).collect(),
+            by_url: urls.zip(0..).collect(),
+            table: table(model, previous.map(|previous| &**previous)),
+            tokens: tokens.unwrap_or_default(),
+            members,
             balancer: balancer.map_or_else(|| Arc::new(Balancer::new(model.algorithm)), Arc::clone),
             budget: budget
                 .map_or_else(|| Arc::new(RetryBudget::new(model.retry.budget)), Arc::clone),
@@ -106,11 +138,12 @@ impl Backend {
             eligible: ArcSwap::from_pointee(Eligible {
                 candidates: Candidates::new(model.algorithm, Vec::new()),
                 panic: false,
+                may_stay: Box::default(),
             }),
             next_change: AtomicU64::new(0),
             refreshing: Mutex::new(()),
         };
-        backend.refresh(Nanos::now());
+        backend.refresh(now);
         Arc::new(backend)
     }
 
@@ -146,45 +179,41 @@ impl Backend {
 
     /// The member with this URL.
     pub fn member(&self, url: &model::EndpointUrl) -> Option<&Member> {
-        self.members.iter().find(|member| member.endpoint.url() == url)
+        self.by_url.get(url).map(|index| &self.members[*index])
     }
 
-    /// Picks an eligible endpoint and counts the request on it. Endpoints whose ids are in `tried` are taken only if
-    /// there is no other. `None` when no endpoint has a weight above 0.
+    /// What stands for `endpoint` in the cookie of a client that is to stay with it.
+    pub fn affinity_token(&self, endpoint: &Endpoint) -> u64 {
+        affinity::token(self.name(), endpoint.url())
+    }
+
+    /// Whether `token` stands for one of its endpoints, eligible or not.
+    pub fn has_token(&self, token: u64) -> bool {
+        self.tokens.member(token).is_some()
+    }
+
+    /// Picks an eligible endpoint and counts the request on it. `None` when no endpoint has a weight above 0.
+    ///
+    /// A client that is to stay with an endpoint gets it as long as it is eligible; with weight 0, too, so that an endpoint can be drained
+    /// of its sessions (as in HAProxy), and then also when no other has a weight.
     pub fn pick(
         &self,
-        now: Nanos,
+        ask: &Ask<'_>,
         rng: &mut fastrand::Rng,
-        tried: &[u64],
         evidence: &mut impl Evidence,
     ) -> Option<InFlight> {
-        if now.0 >= self.next_change.load(Relaxed) {
-            self.refresh(now);
+        if ask.now.0 >= self.next_change.load(Relaxed) {
+            self.refresh_if_due(ask.now);
         }
         let eligible = self.eligible.load();
-        if tried.is_empty() {
-            return self.begin(&eligible.candidates, Balancer::pick, now, rng, evidence);
+        if let Some(endpoint) = ask.pinned.and_then(|token| self.pinned(token, &eligible, ask)) {
+            evidence.pinned();
+            return Some(endpoint.begin());
         }
-        let untried = |candidate: &&Candidate| !tried.contains(&candidate.endpoint.id());
-        let others: Vec<_> = eligible.candidates.list().iter().filter(untried).cloned().collect();
-        if others.is_empty() {
-            return self.begin(&eligible.candidates, Balancer::pick_again, now, rng, evidence);
-        }
-        let others = Candidates::new(self.model.algorithm, others);
-        self.begin(&others, Balancer::pick_again, now, rng, evidence)
-    }
-
-    /// Counts the request on the endpoint that `pick` chooses.
-    fn begin<E: Evidence>(
-        &self,
-        candidates: &Candidates,
-        pick: impl Fn(&Balancer, &Candidates, &mut Pick<'_>, &mut E) -> Option<Picked>,
-        now: Nanos,
-        rng: &mut fastrand::Rng,
-        evidence: &mut E,
-    ) -> Option<InFlight> {
+        let candidates = &eligible.candidates;
+        let mut pick = Pick { now: ask.now, hash: ask.hash, tried: ask.tried, rng };
         for _ in 0..MAX_REPICKS {
-            let picked = pick(&self.balancer, candidates, &mut Pick { now, rng }, evidence)?;
+            let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
             let endpoint = &candidates.list()[picked.index].endpoint;
             match picked.expected {
                 None => return Some(endpoint.begin()),
@@ -195,47 +224,30 @@ impl Backend {
                 }
             }
         }
-        let picked = pick(&self.balancer, candidates, &mut Pick { now, rng }, evidence)?;
+        let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
         Some(candidates.list()[picked.index].endpoint.begin())
     }
 
-    /// Decides anew who is eligible: to be called when an endpoint's health changed or a connect failed or succeeded
-    /// again.
-    pub fn refresh(&self, now: Nanos) {
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let weighted = || self.members.iter().filter(|member| member.weight > 0);
-        let healthy = |member: &&Member| member.endpoint.health() != Health::Unhealthy;
-        let (count, healthy_count) = (weighted().count(), weighted().filter(healthy).count());
-        let panic = self.panics(healthy_count, count);
-        let passed_over = |member: &Member| member.endpoint.passed_over_until() > now;
-        let all: Vec<&Member> = weighted().filter(|member| panic || healthy(member)).collect();
-        let mut chosen: Vec<&Member> =
-            all.iter().copied().filter(|member| !passed_over(member)).collect();
-        if chosen.is_empty() {
-            chosen.clone_from(&all);
-        }
-        let next_change = all
-            .iter()
-            .map(|member| member.endpoint.passed_over_until())
-            .filter(|until| *until > now)
-            .min()
-            .map_or(u64::MAX, |until| until.0);
-        let candidate = |member: &Member| Candidate {
-            endpoint: Arc::clone(&member.endpoint),
-            weight: member.weight,
-        };
-        let list = chosen.into_iter().map(candidate).collect();
-        let candidates = Candidates::new(self.model.algorithm, list);
-        self.next_change.store(next_change, Relaxed);
-        self.eligible.store(Arc::new(Eligible { candidates, panic }));
+    /// The endpoint of `token`, if its client may stay with it.
+    fn pinned(&self, token: u64, eligible: &Eligible, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
+        let index = self.tokens.member(token)?;
+        let endpoint = &self.members[index].endpoint;
+        (eligible.may_stay[index] && !ask.tried.contains(&endpoint.id())).then_some(endpoint)
     }
+}
 
-    /// Whether so few endpoints are healthy that health is not to be believed.
-    fn panics(&self, healthy: usize, count: usize) -> bool {
-        let Some(probe) = &self.model.health_probe else { return false };
-        count > 0
-            && (healthy == 0 || (healthy as f64) < probe.minimum_healthy.value() * count as f64)
+/// The table of a backend whose algorithm hashes: that of the backend before, if it would be the same.
+fn table(model: &model::Backend, previous: Option<&Backend>) -> Option<Arc<Table>> {
+    let kind = model.hashing.as_ref()?.table;
+    let same = previous.filter(|previous| {
+        previous.model.endpoints == model.endpoints
+            && previous.model.hashing.as_ref().is_some_and(|hashing| hashing.table == kind)
+    });
+    if let Some(table) = same.and_then(|previous| previous.table.as_ref()) {
+        return Some(Arc::clone(table));
     }
+    let endpoints = model.endpoints.iter().map(|endpoint| (&endpoint.url, endpoint.weight));
+    Some(Arc::new(Table::new(kind, endpoints)))
 }
 
 impl Counters {

@@ -4,18 +4,25 @@
 //! long as the algorithm of its backend does. It does no I/O and reads no clock. One file per algorithm; ties are broken
 //! at random, never "first wins".
 
+mod bounded_load;
 mod candidates;
+mod consistent_hash;
 mod draw;
+mod hash;
 mod least_connections;
 mod least_response_time;
 mod peak_ewma;
 mod power_of_two_choices;
 mod random;
 mod round_robin;
+mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use candidates::{Candidate, Candidates};
+pub use hash::hash_key;
+pub use table::Table;
 
 use crate::clock::Nanos;
 use crate::model::Algorithm;
@@ -33,6 +40,10 @@ const DRAWS: usize = 8;
 pub struct Pick<'a> {
     /// The present moment.
     pub now: Nanos,
+    /// The hash of the request's key, for algorithms that hash; `None` when the request has no such key.
+    pub hash: Option<u64>,
+    /// The ids of endpoints that failed for this request: picked only if there is no other.
+    pub tried: &'a [u64],
     /// The source of all chance; seeded in tests.
     pub rng: &'a mut fastrand::Rng,
 }
@@ -55,6 +66,15 @@ pub trait Evidence {
     fn draw(&mut self, ticket: u64, of: u64) {
         let _ = (ticket, of);
     }
+
+    /// The place was looked up by `hash`, that of the request's `key` or, without one, a hash drawn by chance; so many places
+    /// were passed over because their endpoints are not eligible, were tried, or have all the load that they may have.
+    fn hashed(&mut self, hash: u64, key: bool, passed_over: usize) {
+        let _ = (hash, key, passed_over);
+    }
+
+    /// No algorithm was asked: the client stays with the endpoint that it was given before.
+    fn pinned(&mut self) {}
 }
 
 impl Evidence for () {
@@ -89,28 +109,7 @@ impl Balancer {
         self.algorithm
     }
 
-    /// Picks one of `candidates`, of which a request that failed elsewhere has not tried any; `None` only when there are none.
-    ///
-    /// The same as [`Balancer::pick`], except that a turn of a round is nobody's to take for a second time: who is next stays
-    /// next, and the retry goes to anyone by chance and weight.
-    pub fn pick_again(
-        &self,
-        candidates: &Candidates,
-        pick: &mut Pick<'_>,
-        evidence: &mut impl Evidence,
-    ) -> Option<Picked> {
-        match self.algorithm {
-            Algorithm::RoundRobin if candidates.list().is_empty() => None,
-            Algorithm::RoundRobin => Some(random::pick(candidates, pick, evidence)),
-            Algorithm::Random
-            | Algorithm::LeastConnections
-            | Algorithm::LeastResponseTime
-            | Algorithm::PowerOfTwoChoices
-            | Algorithm::PeakEwma => self.pick(candidates, pick, evidence),
-        }
-    }
-
-    /// Picks one of `candidates`; `None` only when there are none.
+    /// Picks one of `candidates`, of those that were not tried if there are any; `None` only when there are none at all.
     pub fn pick(
         &self,
         candidates: &Candidates,
@@ -120,16 +119,75 @@ impl Balancer {
         if candidates.list().is_empty() {
             return None;
         }
-        Some(match self.algorithm {
+        if let Some(places) = candidates.places() {
+            return Some(consistent_hash::pick(candidates, places, pick, evidence));
+        }
+        Some(if pick.tried.is_empty() {
+            self.choose(candidates, pick, evidence)
+        } else {
+            self.choose_again(candidates, pick, evidence)
+        })
+    }
+
+    /// Chooses for a retry. Apart, so that first tries do not carry its weight.
+    #[cold]
+    fn choose_again(
+        &self,
+        candidates: &Candidates,
+        pick: &mut Pick<'_>,
+        evidence: &mut impl Evidence,
+    ) -> Picked {
+        let (untried, indices) = candidates.without(pick.tried);
+        if indices.is_empty() {
+            return self.choose(candidates, pick, evidence);
+        }
+        let picked = self.choose(&untried, pick, &mut OfAll { evidence, indices: &indices });
+        Picked { index: indices[picked.index], ..picked }
+    }
+
+    fn choose(
+        &self,
+        candidates: &Candidates,
+        pick: &mut Pick<'_>,
+        evidence: &mut impl Evidence,
+    ) -> Picked {
+        match self.algorithm {
+            // A turn is nobody's to take for a second time: who is next stays next, and a retry goes to anyone.
+            Algorithm::RoundRobin if !pick.tried.is_empty() => {
+                random::pick(candidates, pick, evidence)
+            }
             Algorithm::RoundRobin => {
                 let position = self.position.fetch_add(1, Relaxed);
                 round_robin::pick(candidates, position, evidence)
             }
-            Algorithm::Random => random::pick(candidates, pick, evidence),
+            Algorithm::Random | Algorithm::SourceIpHash | Algorithm::ConsistentHash => {
+                random::pick(candidates, pick, evidence)
+            }
             Algorithm::LeastConnections => least_connections::pick(candidates, pick, evidence),
             Algorithm::LeastResponseTime => least_response_time::pick(candidates, pick, evidence),
             Algorithm::PowerOfTwoChoices => power_of_two_choices::pick(candidates, pick, evidence),
             Algorithm::PeakEwma => peak_ewma::pick(candidates, pick, evidence),
-        })
+        }
+    }
+}
+
+/// Evidence about some of the candidates, told as of all.
+#[derive(Debug)]
+struct OfAll<'a, E> {
+    evidence: &'a mut E,
+    indices: &'a [usize],
+}
+
+impl<E: Evidence> Evidence for OfAll<'_, E> {
+    fn score(&mut self, index: usize, score: f64) {
+        self.evidence.score(self.indices[index], score);
+    }
+
+    fn equals(&mut self, count: usize) {
+        self.evidence.equals(count);
+    }
+
+    fn draw(&mut self, ticket: u64, of: u64) {
+        self.evidence.draw(ticket, of);
     }
 }

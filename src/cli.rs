@@ -2,30 +2,39 @@
 
 mod check;
 mod demo;
+mod diff;
 mod exit;
+mod explain;
+
+mod init;
+mod manual;
+mod routes;
 mod run;
+mod schema;
+mod source;
 
 use crate::telemetry::log;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use exit::{Failure, Reason};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use exit::{Answer, Failure, Reason};
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The configuration that is taken when none is named.
-const DEFAULT_CONFIG: &str = "config.yaml";
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("OUTRIGGER_COMMIT"), ")");
 
 const EXAMPLES: &str = "\
 Examples:
-  outrigger demo                      see it work: test servers, requests, a file to edit
-  outrigger run --config config.yaml  serve
-  outrigger check config.yaml         say what is wrong with a file, without serving
-  kill -HUP PID                       look at the file again (changes are noticed anyway)
+  outrigger demo                          see it work: test servers, requests, a file to edit
+  outrigger init --output config.yaml     write a first configuration
+  outrigger run --config config.yaml      serve
+  outrigger check config.yaml             say what is wrong with a file, without serving
+  outrigger diff config.yaml new.yaml     say what a change would do
+  outrigger explain --url http://shop.example.com/cart
+                                          say where a request goes, and why
+  outrigger schema > FILE                 write the configuration's JSON Schema, for an editor
+  kill -HUP PID                           look at the file again (changes are noticed anyway)
 
-Output: one JSON line per request on standard output, everything else on standard error.";
+Output: results, and of `run` one JSON line per request, on standard output, everything else on standard error.";
 
 /// A load balancer for HTTP that follows its configuration file while it serves.
 ///
@@ -73,11 +82,43 @@ enum Command {
     /// Everything listens on loopback only.
     Demo(demo::Arguments),
     /// Say whether configuration files are valid, and all that is wrong with them
-    Check {
-        /// The files; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_help = check::HELP)]
+    Check(check::Arguments),
+    /// Say what a reload from one configuration file to another would do
+    ///
+    /// Prints one line for each difference, in the words in which a running process logs the reload: what changes, what
+    /// drains and for how long, what needs a restart. Whether the ports can be had is seen only by the process itself.
+    ///
+    /// Ends like diff(1): with 0 when the two are the same configuration ("no change"), however they are written, with 1 when
+    /// they differ, and with 2 or more when that cannot be said.
+    Diff(diff::Arguments),
+    /// Say where a request goes, and why
+    ///
+    /// Names the listener, the route and the match that take the request, what decided between them and others, what speaks
+    /// against each of the other routes, the filters, and the backends with their shares and endpoints. Nothing is sent.
+    ///
+    /// Ends with 1 when no route takes the request.
+    Explain(explain::Arguments),
+    /// Show which requests go where, as a table
+    ///
+    /// A line for each host and match of each route. Of two lines that take the same request, the upper one counts.
+    Routes(routes::Arguments),
+    /// Write a first configuration, with comments
+    Init(init::Arguments),
+    /// Print the JSON Schema of the configuration, for editors and validators
+    ///
+    /// Editors with a YAML language server complete and check a file whose first line is
+    /// `# yaml-language-server: $schema=outrigger.schema.json`, the schema being in that file beside it.
+    Schema,
+    /// Print the script that lets a shell complete this command line
+    ///
+    /// For the present shell: `source <(outrigger completions bash)`. For good, write it to where the shell looks, in bash
+    /// for example ~/.local/share/bash-completion/completions/outrigger.
+    Completions(manual::CompletionsArguments),
+    /// Print the manual for man(1)
+    ///
+    /// To read it: `outrigger man | man -l -`.
+    Man(manual::ManArguments),
 }
 
 /// The program, from its command line to its exit code.
@@ -85,7 +126,7 @@ pub fn main() -> ExitCode {
     // Ends the process itself after --help, --version and for a command line that is wrong (exit code 2).
     let cli = Cli::parse();
     match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(answer) => answer.into(),
         Err(failure) => {
             say(format_args!("outrigger: {failure}"));
             failure.reason.into()
@@ -94,7 +135,7 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<Answer, Failure> {
         let format = match self.log.log_format {
             LogFormat::Text => log::Format::Text,
             LogFormat::Json => log::Format::Json,
@@ -102,9 +143,19 @@ impl Cli {
         log::init(self.log.log_level.as_deref(), format)
             .map_err(|error| Failure::new(Reason::Usage, error))?;
         match self.command {
-            Command::Run(arguments) => run::run(&arguments),
-            Command::Demo(arguments) => demo::run(&arguments),
-            Command::Check { files } => check::run(&files),
+            Command::Run(arguments) => run::run(&arguments).map(Answer::from),
+            Command::Demo(arguments) => demo::run(&arguments).map(Answer::from),
+            Command::Check(arguments) => check::run(&arguments).map(Answer::from),
+            Command::Diff(arguments) => diff::run(&arguments),
+            Command::Explain(arguments) => explain::run(&arguments),
+
+            Command::Routes(arguments) => routes::run(&arguments).map(Answer::from),
+            Command::Init(arguments) => init::run(&arguments).map(Answer::from),
+            Command::Schema => schema::run().map(Answer::from),
+            Command::Completions(arguments) => {
+                manual::completions(&arguments, Self::command()).map(Answer::from)
+            }
+            Command::Man(arguments) => manual::man(&arguments, Self::command()).map(Answer::from),
         }
     }
 }
@@ -117,7 +168,6 @@ fn say(text: impl fmt::Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_of_the_command_line_has_no_fault() {

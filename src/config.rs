@@ -1,27 +1,51 @@
 //! The configuration file: from its bytes to a [`Model`], or to everything that is wrong with it at once.
 //!
 //! Bytes become a tree whose nodes know their places (`tree`), variables are expanded (`expand`), the tree becomes
-//! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`).
+//! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`). What is valid but hardly
+//! meant is told beside it (`warnings`).
 
 mod decode;
+#[cfg(test)]
+mod docs;
 mod expand;
 pub mod file;
 mod problem;
 pub mod scalar;
+pub mod schema;
 mod tree;
 mod url;
 mod validate;
+mod warnings;
 pub mod watch;
+pub mod write;
 
 pub use decode::Field;
-pub use problem::{Problem, Problems};
+pub use problem::{Listed, Problem, Problems, Warning, Warnings};
 
 use crate::model::Model;
 use problem::Collector;
 use sha2::{Digest, Sha256};
 
-/// The configuration that the demo writes when there is none: the repository's `config.yaml`.
-pub const BUILT_IN: &str = include_str!("../config.yaml");
+/// The configuration that the demo writes when there is none: the repository's `config.yaml` without its first line, which
+/// leads editors to a schema that is not there in other folders.
+pub const BUILT_IN: &str = after_first_line(include_str!("../config.yaml"));
+
+const fn after_first_line(text: &str) -> &str {
+    let mut end = 0;
+    while text.as_bytes()[end] != b'\n' {
+        end += 1;
+    }
+    text.split_at(end + 1).1
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub model: Model,
+    /// What in it works, though hardly as it was meant.
+    pub warnings: Warnings,
+}
 
 /// Reads a configuration: `source` is the file's content, `name` the file as messages call it, `variables` looks up
 /// what `${NAME}` stands for.
@@ -32,7 +56,7 @@ pub fn load(
     source: &[u8],
     name: &str,
     variables: &dyn Fn(&str) -> Option<String>,
-) -> Result<Model, Problems> {
+) -> Result<Loaded, Problems> {
     let problems = Collector::new(name);
     let model = tree::read(source, &problems).and_then(|mut tree| {
         expand::expand(&mut tree, variables, &problems);
@@ -40,11 +64,14 @@ pub fn load(
         let model = validate::validate(file.get()?, &tree::At::root(&tree), &problems);
         if problems.is_empty() {
             tree::confirm(source, &tree, &problems);
+            warnings::warn(&model, &tree::At::root(&tree), &problems);
         }
         Some(model)
     });
     match model {
-        Some(model) if problems.is_empty() => Ok(model),
+        Some(model) if problems.is_empty() => {
+            Ok(Loaded { model, warnings: problems.finish_warnings() })
+        }
         _ => Err(problems.finish()),
     }
 }

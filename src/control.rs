@@ -5,6 +5,7 @@
 
 pub mod changes;
 
+use crate::backend::Member;
 use crate::config::watch::{Event, ReadError, Source, Watcher};
 use crate::config::{self, Problems};
 use crate::lifecycle::{Drain, Lifecycle};
@@ -13,6 +14,7 @@ use crate::snapshot::source::{self, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use changes::changes;
 use serde_json::json;
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -91,12 +93,16 @@ impl<E: Effects> Control<E> {
     }
 
     async fn reload(&mut self, source: &Source, hash: &str) -> Result<(), Refusal> {
-        let model = config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
-            .map_err(Refusal::Invalid)?;
+        let config::Loaded { model, warnings } =
+            config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
+                .map_err(Refusal::Invalid)?;
         let running = self.store.load();
         if model == *running.model {
             self.keep(source);
             return Ok(());
+        }
+        for warning in warnings.list() {
+            tracing::warn!("{warning}");
         }
         let next =
             Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);
@@ -165,15 +171,25 @@ impl<E: Effects> Control<E> {
 
 /// Requests in flight on endpoints that both snapshots have.
 fn kept_in_flight(before: &Snapshot, after: &Snapshot) -> u32 {
-    let members = after.backends.iter().flat_map(|backend| backend.members());
-    let known = |id: u64| {
-        let mut members = before.backends.iter().flat_map(|backend| backend.members());
-        members.any(|member| member.endpoint.id() == id)
-    };
-    members
-        .filter(|member| known(member.endpoint.id()))
-        .map(|member| member.endpoint.in_flight())
+    let known: HashSet<u64> = members(before).map(|member| member.endpoint.id()).collect();
+    members(after)
+        .map(|member| &member.endpoint)
+        .filter(|endpoint| known.contains(&endpoint.id()))
+        .map(|endpoint| endpoint.in_flight())
         .sum()
+}
+
+fn members(snapshot: &Snapshot) -> impl Iterator<Item = &Member> {
+    snapshot.backends.iter().flat_map(|backend| backend.members())
+}
+
+/// How many workers a process with this configuration starts.
+pub fn worker_count(model: &Model) -> usize {
+    match model.workers {
+        // Counts what the cgroup's quota allows, too.
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
 }
 
 impl Refusal {

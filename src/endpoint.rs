@@ -22,6 +22,10 @@ use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// So many pass-overs in a row are an outage (about 0.7 s without a connection): what answers after it was started anew.
+/// Fewer are a hiccup, such as a full accept queue.
+const OUTAGE: u32 = 3;
+
 /// The live state of one endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -35,6 +39,8 @@ pub struct Endpoint {
     /// `health.health` once more, to be read without a lock.
     health_now: AtomicU8,
     health: Mutex<HealthReport>,
+    /// A [`Nanos`]; 0 when there was no slow start.
+    slow_start_since: AtomicU64,
     speaks_http10: AtomicBool,
 }
 
@@ -69,6 +75,7 @@ impl Endpoint {
             pass_over: PassOver::default(),
             health_now: AtomicU8::new(Health::Unknown as u8),
             health: Mutex::default(),
+            slow_start_since: AtomicU64::new(0),
             speaks_http10: AtomicBool::new(false),
         }
     }
@@ -191,13 +198,18 @@ impl Endpoint {
         self.health_now.store(transition.to as u8, Relaxed);
         if (transition.from, transition.to) == (Health::Unhealthy, Health::Healthy) {
             self.hot.response_time.forget();
+            self.begin_slow_start(now);
         }
         Some(transition)
     }
 
-    /// Makes its health unknown again: its backend has no health probe any more, or another one.
-    pub fn forget_health(&self) {
+    /// Makes its health unknown again at `now`: its backend has no health probe any more, or another one, or its name
+    /// resolves at last. An unhealthy endpoint is eligible by that, and begins slowly.
+    pub fn forget_health(&self, now: Nanos) {
         let mut report = self.lock_health();
+        if report.health == Health::Unhealthy {
+            self.begin_slow_start(now);
+        }
         *report = HealthReport::default();
         self.health_now.store(Health::Unknown as u8, Relaxed);
     }
@@ -213,15 +225,32 @@ impl Endpoint {
         self.pass_over.failed(now, self.id)
     }
 
-    /// Takes note of an established connection; returns whether that ended a pass-over.
+    /// Takes note of a connection that was established at `now`; returns whether that ended a pass-over.
     ///
-    /// What answers then is most likely a new process, so that the old one's latency is forgotten.
-    pub fn connected(&self) -> bool {
-        let ended = self.pass_over.succeeded();
-        if ended {
+    /// What answers then is most likely a new process, so that the old one's latency is forgotten. After an outage it begins
+    /// slowly, too; after a hiccup it does not, which would take its share away for the whole window.
+    pub fn connected(&self, now: Nanos) -> bool {
+        let pass_overs = self.pass_over.succeeded();
+        if pass_overs > 0 {
             self.hot.response_time.forget();
         }
-        ended
+        if pass_overs >= OUTAGE {
+            self.begin_slow_start(now);
+        }
+        pass_overs > 0
+    }
+
+    /// Starts its slow-start clock: it is new in a backend that runs, or can serve again after it could not.
+    ///
+    /// The clock runs whether or not its backend has a slow start, is read by nobody but the backend, and knows nothing of other
+    /// endpoints: no reload and no change of membership ends it or starts it anew (B6).
+    pub fn begin_slow_start(&self, now: Nanos) {
+        self.slow_start_since.store(now.0, Relaxed);
+    }
+
+    /// When it last began slowly; `Nanos(0)` when it never did.
+    pub fn slow_start_since(&self) -> Nanos {
+        Nanos(self.slow_start_since.load(Relaxed))
     }
 
     /// Until when it is passed over; `Nanos(0)` when it is not.
@@ -325,7 +354,7 @@ mod tests {
         assert_eq!(endpoint.health(), Health::Unknown);
         endpoint.record_probe(Nanos(3), Err("refused"), THRESHOLDS);
         assert_eq!(endpoint.health_report().reason.as_deref(), Some("refused"));
-        endpoint.forget_health();
+        endpoint.forget_health(Nanos(4));
         assert_eq!(endpoint.health(), Health::Unknown);
         assert_eq!(endpoint.health_report(), HealthReport::default());
     }
@@ -335,14 +364,43 @@ mod tests {
     fn an_endpoint_that_comes_back_is_measured_anew() {
         let endpoint = endpoint();
         endpoint.record_failure(Nanos(1));
-        assert!(!endpoint.connected());
+        assert!(!endpoint.connected(Nanos(1)));
         assert!(endpoint.latency().is_some());
         endpoint.connect_failed(Nanos(2));
-        assert!(endpoint.connected());
+        assert!(endpoint.connected(Nanos(3)));
         assert_eq!((endpoint.latency(), endpoint.passed_over_until()), (None, Nanos(0)));
         endpoint.record_failure(Nanos(4));
         endpoint.record_probe(Nanos(5), Err("refused"), THRESHOLDS);
         endpoint.record_probe(Nanos(6), Ok(()), THRESHOLDS);
         assert_eq!(endpoint.latency(), None);
+    }
+
+    #[test]
+    fn what_can_serve_again_after_it_could_not_begins_slowly() {
+        let endpoint = endpoint();
+        endpoint.record_probe(Nanos(1), Ok(()), THRESHOLDS);
+        endpoint.forget_health(Nanos(2));
+        assert_eq!(endpoint.slow_start_since(), Nanos(0), "it could serve all the time");
+        endpoint.record_probe(Nanos(3), Err("refused"), THRESHOLDS);
+        assert_eq!(endpoint.slow_start_since(), Nanos(0));
+        endpoint.record_probe(Nanos(4), Ok(()), THRESHOLDS);
+        endpoint.record_probe(Nanos(5), Ok(()), THRESHOLDS);
+        assert_eq!(endpoint.slow_start_since(), Nanos(4));
+        endpoint.record_probe(Nanos(6), Err("does not resolve"), THRESHOLDS);
+        endpoint.forget_health(Nanos(7));
+        assert_eq!(endpoint.slow_start_since(), Nanos(7));
+    }
+
+    #[test]
+    fn after_an_outage_it_begins_slowly_and_after_a_hiccup_it_does_not() {
+        let endpoint = endpoint();
+        let until = endpoint.connect_failed(Nanos(1000));
+        endpoint.connect_failed(until);
+        endpoint.connected(until);
+        assert_eq!(endpoint.slow_start_since(), Nanos(0));
+        let back = (0..3).fold(until, |now, _| endpoint.connect_failed(now));
+        assert!(back.since(until) > Duration::from_millis(500));
+        endpoint.connected(back);
+        assert_eq!(endpoint.slow_start_since(), back);
     }
 }

@@ -2,6 +2,18 @@
 //!
 //! Two equal models are the same configuration, however their files were written.
 
+pub mod path;
+mod route;
+pub mod words;
+
+pub use ipnet::IpNet;
+pub use route::{
+    Answer, BackendRef, Filters, FixedResponse, HeaderChanges, HeaderMatch, HostPattern, Match,
+    Overrides, PathMatch, PathRewrite, QueryMatch, Redirect, Regex, Rewrite, Route, Scheme,
+    ValueMatch,
+};
+
+use http::HeaderName;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +34,9 @@ pub struct Model {
     pub access_log: AccessLog,
     /// Addresses to accept on; at least one, names and addresses unique.
     pub listeners: Vec<Listener>,
+    /// Which requests go where, names unique; at least one: without routes in the file, the one that takes everything to the
+    /// only backend.
+    pub routes: Vec<Route>,
     /// Named sets of endpoints; at least one, names unique.
     pub backends: Vec<Backend>,
 }
@@ -64,6 +79,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What a client may ask of us.
     pub limits: Limits,
+    /// Whose word on the client (`X-Forwarded-For` and the like) is believed: proxies before us.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What a client may ask of a listener. `None` is "no limit".
@@ -90,6 +107,12 @@ pub struct Backend {
     pub name: Arc<str>,
     /// How it picks an endpoint.
     pub algorithm: Algorithm,
+    /// What is hashed, and how; there exactly when the algorithm hashes.
+    pub hashing: Option<Hashing>,
+    /// Whether a client stays with the endpoint that it was given first.
+    pub session_affinity: Option<SessionAffinity>,
+    /// How endpoints that are new, or healthy again, get their share.
+    pub slow_start: Option<SlowStart>,
     /// Its endpoints; at least one, URLs unique.
     pub endpoints: Vec<Endpoint>,
     /// The check that finds endpoints healthy or unhealthy.
@@ -117,17 +140,23 @@ pub enum Algorithm {
     PowerOfTwoChoices,
     /// The better of two distinct draws by a latency average that remembers peaks.
     PeakEwma,
+    /// By a hash of the client's address.
+    SourceIpHash,
+    /// By a hash of something in the request.
+    ConsistentHash,
 }
 
 impl Algorithm {
     /// Every algorithm, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::RoundRobin,
         Self::Random,
         Self::LeastConnections,
         Self::LeastResponseTime,
         Self::PowerOfTwoChoices,
         Self::PeakEwma,
+        Self::SourceIpHash,
+        Self::ConsistentHash,
     ];
 
     /// Its name in configuration, logs and metrics.
@@ -139,6 +168,8 @@ impl Algorithm {
             Self::LeastResponseTime => "LeastResponseTime",
             Self::PowerOfTwoChoices => "PowerOfTwoChoices",
             Self::PeakEwma => "PeakEwma",
+            Self::SourceIpHash => "SourceIpHash",
+            Self::ConsistentHash => "ConsistentHash",
         }
     }
 }
@@ -147,6 +178,67 @@ impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What a hashing algorithm hashes, and how it goes from the hash to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashing {
+    /// What requests with the same endpoint have in common.
+    pub key: HashKey,
+    /// From the hash to an endpoint.
+    pub table: HashTable,
+    /// When set, at least 1: an endpoint with more than this multiple of the mean load is passed over for the next one.
+    pub bounded_load: Option<Ratio>,
+}
+
+impl Hashing {
+    /// That of [`Algorithm::SourceIpHash`].
+    pub const SOURCE_IP: Self =
+        Self { key: HashKey::ClientAddress, table: HashTable::Maglev, bounded_load: None };
+}
+
+/// What of a request is hashed. A request that lacks it is given to an endpoint by chance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The value of a header field; the first, if there are several.
+    Header(HeaderName),
+    /// The value of a cookie.
+    Cookie(Arc<str>),
+    /// The value of a parameter of the query; the first, if there are several.
+    Query(Arc<str>),
+    /// The client's address, without its port.
+    ClientAddress,
+    /// The path, without the query.
+    Path,
+}
+
+/// How a hash becomes an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashTable {
+    /// A table filled by permutations (Eisenbud et al., "Maglev", 2016): the most even shares, few moves.
+    Maglev,
+    /// Points on a ring (Karger et al., "Consistent hashing and random trees", 1997): the fewest moves, less even shares.
+    Ring,
+}
+
+/// How a client stays with the endpoint that it was given first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionAffinity {
+    /// The name of the cookie that names the endpoint.
+    pub cookie: Arc<str>,
+    /// How long the client keeps it; `None` until its session ends.
+    pub ttl: Option<Duration>,
+    /// The path below which the client sends it.
+    pub path: Arc<str>,
+}
+
+/// How endpoints that are new, or healthy again, get their share: a growing one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowStart {
+    /// How long it takes until their share is whole.
+    pub window: Duration,
+    /// The part of their weight that they begin with.
+    pub minimum_weight: Ratio,
 }
 
 /// One configured endpoint of a backend.
@@ -253,12 +345,26 @@ pub struct Timeouts {
 pub struct Retry {
     /// Tries after the first; 0 turns retries off.
     pub attempts: u32,
-    /// A connection that could not be established is a reason.
-    pub on_connect_failure: bool,
-    /// A connection that was reset or closed before the response's head is a reason.
-    pub on_reset: bool,
+    /// What is a reason.
+    pub conditions: RetryConditions,
+    /// Inclusive ranges of the response statuses that are a reason.
+    pub statuses: Vec<(u16, u16)>,
     /// The most that retries may add to the backend's load.
     pub budget: RetryBudget,
+}
+
+/// What is a reason to try a request again, besides the response's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryConditions {
+    /// A connection could not be established.
+    pub connect_failure: bool,
+    /// A connection was reset or closed before the response's head, or the time of the attempt was over.
+    pub reset: bool,
+}
+
+impl RetryConditions {
+    /// Every reason.
+    pub const ALL: Self = Self { connect_failure: true, reset: true };
 }
 
 /// The most that retries may add to a backend's load.
@@ -338,10 +444,27 @@ pub mod defaults {
     pub const LATENCY_PROBE_INTERVAL: Duration = Duration::from_secs(1);
     /// `backends[].latencyProbe.timeout`.
     pub const LATENCY_PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-    /// `backends[].endpoints[].weight`.
+    /// `backends[].sessionAffinity.cookie.name`.
+    pub const AFFINITY_COOKIE: &str = "outrigger";
+    /// `backends[].sessionAffinity.cookie.path`.
+    pub const AFFINITY_PATH: &str = "/";
+    /// `backends[].slowStart.window`.
+    pub const SLOW_START_WINDOW: Duration = Duration::from_secs(30);
+    /// `routes[].filters[].redirect.status`.
+    pub const REDIRECT_STATUS: u16 = 302;
+    /// `routes[].filters[].respond.status`.
+    pub const RESPOND_STATUS: u16 = 200;
+    /// `routes[].filters[].respond.contentType`.
+    pub const RESPOND_CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+    /// `backends[].endpoints[].weight` and `routes[].backends[].weight`.
     pub const WEIGHT: u32 = 1;
-    /// The greatest `backends[].endpoints[].weight`.
+    /// The greatest weight of an endpoint, or of a backend in a route.
     pub const MAX_WEIGHT: u32 = 1000;
+
+    /// `backends[].slowStart.minimumWeight`.
+    pub fn slow_start_minimum_weight() -> Ratio {
+        Ratio::new(0.1)
+    }
 
     /// `backends[].retry.budget.ratio`.
     pub fn retry_ratio() -> Ratio {

@@ -5,21 +5,28 @@
 //! 1. `listener`: a worker accepts the connection, or hands it to a worker with less to do.
 //! 2. `connection`: hyper reads the head; timers watch slow and idle clients.
 //! 3. `service`: the request gets its id and its record; whatever happens from here on is answered and logged.
-//! 4. `validate`: what could be understood in two ways is refused.
-//! 5. `worker`: the running snapshot gives the route, and is let go.
-//! 6. `forward`: a backend picks an endpoint, a pooled or new connection carries the request; failures that may be
-//!    tried again are.
+//! 4. `validate`: what could be understood in two ways is refused, and the path gets its normal form.
+//! 5. `worker`: the running snapshot gives the route, and is let go. A route may answer itself (`redirect`, `respond`).
+//! 6. `forward`: a backend picks an endpoint (by `hash_key` or `affinity` where these are asked for), a pooled or new
+//!    connection carries the request (`headers`, `forwarded`, `filters`); failures that may be tried again are.
 //! 7. `body`: the response streams to the client, or `upgrade`: both sides talk freely.
 //! 8. `record`: metrics and the access log.
 
+mod affinity;
 mod body;
 mod client;
+pub mod client_address;
 mod connection;
+mod cookie;
 pub mod error;
+pub mod filters;
 mod forward;
+mod forwarded;
+pub mod hash_key;
 mod headers;
 mod listener;
 mod record;
+pub mod redirect;
 mod request_body;
 mod respond;
 mod service;
@@ -50,6 +57,8 @@ pub struct Shared {
     pub observer: Option<Observer>,
     /// What was refused before it reached a backend.
     pub refused: RequestCounter,
+    /// What routes answered without a backend.
+    pub own_answers: RequestCounter,
     workers: Vec<WorkerLink>,
 }
 
@@ -88,8 +97,14 @@ impl Proxy {
                 (WorkerLink { commands: sender, connections: AtomicUsize::new(0) }, receiver)
             })
             .unzip();
-        let refused = RequestCounter::new(workers);
-        let shared = Arc::new(Shared { store, access_log, observer, refused, workers: links });
+        let shared = Arc::new(Shared {
+            store,
+            access_log,
+            observer,
+            refused: RequestCounter::new(workers),
+            own_answers: RequestCounter::new(workers),
+            workers: links,
+        });
         let threads = commands
             .into_iter()
             .enumerate()

@@ -3,9 +3,10 @@
 pub mod source;
 
 use crate::backend::Backend;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::router::Router;
 use arc_swap::{ArcSwap, Cache};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ pub struct Snapshot {
     /// Its backends, in the order of the configuration.
     pub backends: Vec<Arc<Backend>>,
     /// Its routes.
-    pub router: Router,
+    pub router: Arc<Router>,
     _counted: Counted,
 }
 
@@ -36,18 +37,17 @@ impl Snapshot {
         previous: Option<&Snapshot>,
         workers: usize,
     ) -> Self {
-        let backends: Vec<_> = model
-            .backends
-            .iter()
-            .map(|backend| {
-                let known = previous.and_then(|previous| previous.backend(&backend.name));
-                Backend::compile(backend, known, workers)
-            })
-            .collect();
+        let before = previous.into_iter().flat_map(|previous| &previous.backends);
+        let before: HashMap<&str, _> = before.map(|backend| (&**backend.name(), backend)).collect();
+        let compile = |backend: &model::Backend| {
+            Backend::compile(backend, before.get(&*backend.name).copied(), workers)
+        };
+        let backends: Vec<_> = model.backends.iter().map(compile).collect();
+        let router = previous.map(|previous| &*previous.router);
         Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             config_hash,
-            router: Router::to_one_backend(&backends[0]),
+            router: Arc::new(Router::compile(&model, &backends, router)),
             backends,
             model,
             _counted: Counted::new(),
@@ -60,7 +60,7 @@ impl Snapshot {
             generation: self.generation,
             config_hash,
             model: Arc::clone(&self.model),
-            router: Router::to_one_backend(&self.backends[0]),
+            router: Arc::clone(&self.router),
             backends: self.backends.clone(),
             _counted: Counted::new(),
         }

@@ -48,6 +48,37 @@ pub enum BindError {
     },
 }
 
+/// Lets nobody begin a connection to `socket`, a listening one, any more; who has begun may finish and be accepted.
+///
+/// Closing it resets who comes in between the last accept and the close, however short that is. A client that is not answered
+/// instead tries again after a second, and meets whoever listens then, or is refused.
+///
+/// # Errors
+/// The system cannot do that. Only Linux can.
+pub fn let_nobody_in(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use socket2::SockFilter;
+        // Classic BPF on the TCP header: load the byte of the flags; drop the packet if SYN is among them, else take it.
+        const LOAD_BYTE: u16 = 0x30;
+        const JUMP_IF_SET: u16 = 0x45;
+        const RETURN: u16 = 0x06;
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 0x02;
+        socket2::SockRef::from(socket).attach_filter(&[
+            SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+            SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+            SockFilter::new(RETURN, 0, 0, 0),
+            SockFilter::new(RETURN, 0, 0, u32::MAX),
+        ])
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Binds one listening, non-blocking socket per worker, all on the same address; `[::]` takes IPv4, too. Port 0 is
 /// chosen once for all.
 ///

@@ -8,7 +8,9 @@ mod architecture;
 mod command_line;
 #[path = "integration/demo.rs"]
 mod demo;
-#[path = "integration/manual.rs"]
-mod manual;
+#[path = "integration/mutations.rs"]
+mod mutations;
 #[path = "integration/proxy.rs"]
 mod proxy;
+#[path = "integration/regressions.rs"]
+mod regressions;

@@ -4,7 +4,7 @@ use crate::compare::{self, Plan};
 use crate::load::Pace;
 use crate::peer::{Peer, recreate};
 use crate::process::{self, Cores};
-use crate::{Result, reload, results};
+use crate::{Result, reload, results, router};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(about, max_term_width = 100)]
 struct Cli {
-    /// Without one: compare, then reload-latency
+    /// Without one: compare, then reload-latency, then router
     #[command(subcommand)]
     scenario: Option<Scenario>,
 }
@@ -27,6 +27,8 @@ enum Scenario {
     Compare(Compare),
     /// Time how long an edit of Outrigger's file takes to have its effect
     ReloadLatency(ReloadLatency),
+    /// Time the look-up of a request's route as the table grows, and the compilation of the table
+    Router(Router),
     /// Become a command that is pinned to a core and ends with its parent
     #[command(hide = true)]
     Exec {
@@ -71,10 +73,25 @@ struct ReloadLatency {
 }
 
 #[derive(Args)]
+struct Router {
+    /// Rounds; each measures every table once, in changing order
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
 struct Common {
     /// An Outrigger to measure instead of building one (the image's static one, say)
     #[arg(long, value_name = "FILE")]
     outrigger: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+struct Output {
     /// Print the result but do not save it in bench/RESULTS.md
     #[arg(long)]
     no_save: bool,
@@ -91,7 +108,7 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().scenario {
         Some(scenario) => scenario.run(),
-        None => ["compare", "reload-latency"].iter().try_for_each(|name| {
+        None => ["compare", "reload-latency", "router"].iter().try_for_each(|name| {
             let defaults = Cli::parse_from(["bench", name]).scenario;
             defaults.map_or(Ok(()), Scenario::run)
         }),
@@ -110,6 +127,7 @@ impl Scenario {
         match self {
             Scenario::Compare(options) => options.run(),
             Scenario::ReloadLatency(options) => options.run(),
+            Scenario::Router(options) => options.run(),
             Scenario::Exec { core, command } => process::become_pinned(core, &command),
         }
     }
@@ -137,7 +155,7 @@ impl Compare {
             pace: self.rate.map_or(Pace::Closed, Pace::PerSecond),
         };
         let text = compare::compare(&plan, &peers, &command_line(), &work.folder)?;
-        self.common.show("compare", &text)
+        self.common.output.show("compare", &text)
     }
 }
 
@@ -147,7 +165,24 @@ impl ReloadLatency {
         let program = self.common.outrigger()?;
         let edits = self.edits.into();
         let text = reload::measure(&program, cores()?, edits, &command_line(), &work.folder)?;
-        self.common.show("reload-latency", &text)
+        self.common.output.show("reload-latency", &text)
+    }
+}
+
+impl Router {
+    fn run(self) -> Result<()> {
+        let _alone = Work::claim()?;
+        let plan = router::Plan { core: cores()?.proxy, rounds: self.rounds.into() };
+        let proxy = results::row(&home().join("RESULTS.md"), "compare", "Outrigger")
+            .map_or("not measured yet".to_owned(), |micros| {
+                format!("{micros} µs of CPU per request, see *Proxies compared*")
+            });
+        let outcome = router::measure(&plan, &command_line(), &proxy)?;
+        self.output.show("router", &outcome.text)?;
+        match outcome.faults.as_slice() {
+            [] => Ok(()),
+            faults => Err(faults.join("; ").into()),
+        }
     }
 }
 
@@ -161,7 +196,9 @@ impl Common {
             None => build(),
         }
     }
+}
 
+impl Output {
     fn show(&self, scenario: &str, text: &str) -> Result<()> {
         print!("{text}");
         if !self.no_save {

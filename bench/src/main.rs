@@ -1,4 +1,4 @@
-//! Compares Outrigger with other proxies on this machine, and times its reloads.
+//! Compares Outrigger with other proxies on this machine, and times its reloads and its routing.
 //!
 //! `bench/README.md` says what is measured and how to read it. Linux only: it pins processes to cores
 //! and reads their CPU time from `/proc`.
@@ -24,6 +24,8 @@ mod process;
 mod reload;
 #[cfg(target_os = "linux")]
 mod results;
+#[cfg(target_os = "linux")]
+mod router;
 #[cfg(target_os = "linux")]
 mod stats;
 

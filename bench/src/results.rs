@@ -16,6 +16,16 @@ pub(crate) fn save(file: &Path, name: &str, text: &str) -> Result<()> {
     Ok(fs::write(file, replace(&old, name, text))?)
 }
 
+/// The first figure of the first row of section `name` of `file` whose label begins with `label`.
+pub(crate) fn row(file: &Path, name: &str, label: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let (_, section) = text.split_once(&format!("<!-- {name} -->\n"))?;
+    let (section, _) = section.split_once(&format!("<!-- end of {name} -->"))?;
+    let begin = format!("| {label}");
+    let row = section.lines().find(|line| line.starts_with(&begin))?;
+    row.split('|').nth(2).map(|cell| cell.trim().to_owned())
+}
+
 fn replace(old: &str, name: &str, text: &str) -> String {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
     let section = format!("{open}{text}{close}");
@@ -42,5 +52,17 @@ mod tests {
         assert!(!text.contains("\n1\n") && text.contains("\n2\n"));
         assert!(text.find("\n3\n") < text.find("\n2\n"), "the order stays");
         assert_eq!(text.matches("<!-- a -->").count(), 1);
+    }
+
+    #[test]
+    fn a_figure_is_read_from_its_own_section() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("RESULTS.md");
+        save(&file, "a", "| proxy 2 | 7 (6–8) | 1 |\n").unwrap();
+        save(&file, "b", "| other | 1 |\n| proxy 1 | 9 |\n| proxy 2 | 10 |\n").unwrap();
+        assert_eq!(row(&file, "b", "proxy").as_deref(), Some("9"));
+        assert_eq!(row(&file, "a", "proxy").as_deref(), Some("7 (6–8)"));
+        assert_eq!(row(&file, "a", "other"), None);
+        assert_eq!(row(&file, "c", "proxy"), None);
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
+#[path = "e2e/diff.rs"]
+mod diff;
 #[path = "e2e/edit.rs"]
 mod edit;
 #[path = "e2e/faults.rs"]

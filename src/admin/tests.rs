@@ -52,6 +52,7 @@ fn context() -> (AdminContext, ReadyGuard) {
                 Sample::of(&names::ACCESS_LOG_DROPPED, 7.0),
             ];
             samples.extend(Sample::by_code(&names::REQUESTS_REFUSED, &refused));
+            samples.extend(Sample::by_code(&names::REQUESTS_ANSWERED, &refused));
             samples
         }),
         version: "0.1.0",
@@ -62,7 +63,7 @@ fn context() -> (AdminContext, ReadyGuard) {
 }
 
 fn compile(text: &str, previous: Option<&Snapshot>) -> Snapshot {
-    let model = config::load(text.as_bytes(), "config.yaml", &|_| None).unwrap();
+    let model = config::load(text.as_bytes(), "config.yaml", &|_| None).unwrap().model;
     Snapshot::compile(Arc::new(model), config::hash(text.as_bytes()), previous, 2)
 }
 

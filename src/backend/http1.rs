@@ -267,6 +267,11 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
 
     /// The connection, if it can carry another request.
     pub fn into_reusable(self) -> Option<Connection> {
+        self.into_parts().0
+    }
+
+    /// The connection, if it can carry another request, and the request's body for another attempt.
+    pub fn into_parts(self) -> (Option<Connection>, B) {
         let reusable = self.keep_alive
             && self.is_complete()
             && self.is_sent()
@@ -274,7 +279,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             && self.connection.received.is_empty();
         let mut connection = self.connection;
         connection.scratch = self.outgoing.into_scratch();
-        reusable.then_some(connection)
+        (reusable.then_some(connection), self.body)
     }
 
     /// The connection after a 101, with what was received beyond the head.

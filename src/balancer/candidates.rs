@@ -1,12 +1,13 @@
 //! The eligible endpoints of a backend, and what can be prepared once for many picks.
 
+use super::Table;
 use super::draw::Tickets;
-use super::round_robin::Turns;
+use super::round_robin::Cycle;
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Sensitivity};
-use crate::model::Algorithm;
+use crate::model::{Algorithm, Ratio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One eligible endpoint.
@@ -23,20 +24,63 @@ pub struct Candidate {
 pub struct Candidates {
     list: Vec<Candidate>,
     tickets: Tickets,
-    turns: OnceLock<Turns>,
+    cycle: Cycle,
+    places: Option<Places>,
+    /// The mean weight: that for which the score of an endpoint is a time.
+    mean_weight: f32,
     sensitivity: Sensitivity,
     median: Median,
 }
 
 impl Candidates {
-    /// Prepares `list` for `algorithm`.
+    /// Prepares `list` for `algorithm`; an algorithm that hashes wants [`Candidates::with_table`] besides.
     pub fn new(algorithm: Algorithm, list: Vec<Candidate>) -> Self {
         let tickets = Tickets::new(list.iter().map(|candidate| candidate.weight));
-        let sensitivity = match algorithm {
-            Algorithm::PeakEwma => Sensitivity::Peak,
-            _ => Sensitivity::Average,
+        let (cycle, sensitivity) = match algorithm {
+            Algorithm::RoundRobin => (Cycle::new(&tickets), Sensitivity::Average),
+            Algorithm::PeakEwma => (Cycle::InOrder, Sensitivity::Peak),
+            Algorithm::Random
+            | Algorithm::LeastConnections
+            | Algorithm::LeastResponseTime
+            | Algorithm::PowerOfTwoChoices
+            | Algorithm::SourceIpHash
+            | Algorithm::ConsistentHash => (Cycle::InOrder, Sensitivity::Average),
         };
-        Self { list, tickets, turns: OnceLock::new(), sensitivity, median: Median::default() }
+        Self::prepared(list, tickets, cycle, sensitivity)
+    }
+
+    fn prepared(
+        list: Vec<Candidate>,
+        tickets: Tickets,
+        cycle: Cycle,
+        sensitivity: Sensitivity,
+    ) -> Self {
+        let weights: f32 = list.iter().map(|candidate| candidate.weight as f32).sum();
+        let mean_weight = weights / list.len().max(1) as f32;
+        let (places, median) = (None, Median::default());
+        Self { list, tickets, cycle, places, mean_weight, sensitivity, median }
+    }
+
+    /// Lets them be found by hash in `table`, which was made of them and of endpoints that are not eligible now. `candidates` says
+    /// at which place of the list each endpoint of the table is, `bounded_load` how much more than the mean load each may have.
+    pub fn with_table(
+        mut self,
+        table: Arc<Table>,
+        candidates: Box<[Option<u32>]>,
+        bounded_load: Option<Ratio>,
+    ) -> Self {
+        self.places = Some(Places { table, candidates, bounded_load });
+        self
+    }
+
+    /// Those whose ids are not in `tried`, and their indices in this list. Good for a draw or a comparison, made for one request:
+    /// neither a cycle nor places are laid out.
+    pub(super) fn without(&self, tried: &[u64]) -> (Self, Vec<usize>) {
+        let untried = |index: &usize| !tried.contains(&self.list[*index].endpoint.id());
+        let indices: Vec<_> = (0..self.list.len()).filter(untried).collect();
+        let list: Vec<_> = indices.iter().map(|index| self.list[*index].clone()).collect();
+        let tickets = Tickets::new(list.iter().map(|candidate| candidate.weight));
+        (Self::prepared(list, tickets, Cycle::InOrder, self.sensitivity), indices)
     }
 
     /// The endpoints.
@@ -49,9 +93,14 @@ impl Candidates {
         &self.tickets
     }
 
-    /// Their turns, made when they are first asked for.
-    pub(super) fn turns(&self) -> &Turns {
-        self.turns.get_or_init(|| Turns::new(&self.tickets))
+    /// Their turns.
+    pub(super) fn cycle(&self) -> &Cycle {
+        &self.cycle
+    }
+
+    /// Where they are found by hash; `None` when the algorithm does not hash.
+    pub(super) fn places(&self) -> Option<&Places> {
+        self.places.as_ref()
     }
 
     /// The median of what is known of their time to response head, in nanoseconds.
@@ -60,13 +109,38 @@ impl Candidates {
     }
 
     /// What a request to the candidate at `index` is expected to take, in nanoseconds, with those in flight on it
-    /// before it, for its weight.
+    /// before it, for its weight relative to the mean weight: only ratios of weights count.
     #[inline]
     pub(super) fn expected_time(&self, index: usize, in_flight: u32, pick: Asked) -> f32 {
         let candidate = &self.list[index];
         let time = candidate.endpoint.response_time();
         let estimate = time.estimate(self.sensitivity, pick.now, pick.median);
-        estimate * (in_flight + 1) as f32 / candidate.weight as f32
+        estimate * (in_flight + 1) as f32 * (self.mean_weight / candidate.weight as f32)
+    }
+}
+
+/// Where candidates are found by hash.
+#[derive(Debug)]
+pub(super) struct Places {
+    table: Arc<Table>,
+    /// By endpoint of the table, its index among the candidates if it is one.
+    candidates: Box<[Option<u32>]>,
+    bounded_load: Option<Ratio>,
+}
+
+impl Places {
+    /// The candidates that own a place from that of `hash` on, as often as they do, each with the number of places that were
+    /// passed over before it.
+    pub(super) fn eligible_from(&self, hash: u64) -> impl Iterator<Item = (usize, usize)> {
+        let candidate = |(passed_over, owner): (usize, usize)| {
+            self.candidates[owner].map(|index| (passed_over, index as usize))
+        };
+        self.table.owners_from(hash).enumerate().filter_map(candidate)
+    }
+
+    /// How much more than the mean load each may have.
+    pub(super) fn bounded_load(&self) -> Option<Ratio> {
+        self.bounded_load
     }
 }
 

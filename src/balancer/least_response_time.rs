@@ -1,4 +1,5 @@
-//! The least expected time: `latency × (requests in flight + 1) / weight`, where nearly equal is equal.
+//! The least expected time: `latency × (requests in flight + 1) / weight`, where nearly equal is equal. Weights are those relative to
+//! the mean weight, so that the score is a time.
 //!
 //! A measured latency is noise as much as truth. Were the very least to win, of equal endpoints the one with the luckiest
 //! past would get everything until its load shows, and then the next: a herd. So all scores within a band of the best

@@ -1,72 +1,61 @@
-//! Round robin, smoothly by weight: nginx's algorithm, laid out once as a sequence.
+//! Round robin, smoothly by weight: the turns of one cycle, laid out once as a sequence.
 
 use super::draw::Tickets;
+use super::turns::Turns;
 use super::{Candidates, Evidence, Picked};
 
-/// The longest sequence. Shares are exact as long as the reduced weights add up to no more; above, weights are scaled down
-/// to fit, which is off by less than one in a thousand picks.
+/// The longest sequence for up to [`LONGEST`] `/` [`LEAST_TURNS`] endpoints. Shares are exact as long as the reduced weights add up to no more;
+/// above, weights are scaled down to fit, which is off by less than one in a thousand picks.
 const LONGEST: u64 = 8192;
+
+/// So many turns per endpoint are there at least when there are more endpoints: the sequence then has at most one turn
+/// more than this for each, and an endpoint with less than a quarter of the mean weight gets a quarter.
+const LEAST_TURNS: u64 = 4;
 
 /// Who is next at each position of a cycle.
 ///
 /// The position belongs to the balancer, counts all picks of all workers and is never reset, so that a change of
 /// candidates goes on in the middle of the new cycle instead of with the first endpoint (R3).
 #[derive(Debug)]
-pub(super) enum Turns {
+pub(super) enum Cycle {
     /// All weights are equal: in the order of the list.
     InOrder,
-    /// By index, one for each ticket.
+    /// By index, one for each turn.
     Sequence(Box<[u32]>),
 }
 
-impl Turns {
+impl Cycle {
     pub(super) fn new(tickets: &Tickets) -> Self {
         if tickets.equal() {
             return Self::InOrder;
         }
-        let weights: Vec<u64> = (0..tickets.holders()).map(|index| tickets.of(index)).collect();
-        Self::Sequence(smooth(scaled(weights, tickets.total())))
+        let weights = (0..tickets.holders()).map(|index| tickets.of(index)).collect();
+        let weights = scaled(weights, tickets.total());
+        let length: u64 = weights.iter().sum();
+        let turns = Turns::new(&weights).take(length as usize);
+        Self::Sequence(turns.map(|index| index as u32).collect())
     }
 }
 
-/// `weights` that add up to about [`LONGEST`] if they added up to more; none becomes 0.
+/// `weights` that add up to about the longest sequence if they added up to more; none becomes 0.
 fn scaled(mut weights: Vec<u64>, total: u64) -> Vec<u64> {
-    if total > LONGEST {
+    let longest = LONGEST.max(LEAST_TURNS * weights.len() as u64);
+    if total > longest {
         for weight in &mut weights {
-            *weight = ((*weight * LONGEST + total / 2) / total).max(1);
+            *weight = ((*weight * longest + total / 2) / total).max(1);
         }
     }
     weights
 }
 
-/// nginx's smooth weighted round robin ("Upstream: smooth weighted round-robin balancing", 2012): everybody's credit grows by his weight, who has
-/// most is next and pays the total. In each cycle everyone has exactly his weight in turns, spread evenly: weights 5, 1, 1
-/// give a a b a c a a.
-fn smooth(weights: Vec<u64>) -> Box<[u32]> {
-    let total: u64 = weights.iter().sum();
-    let mut credits = vec![0i64; weights.len()];
-    let turn = |_| {
-        let mut next = 0;
-        for (index, weight) in weights.iter().enumerate() {
-            credits[index] += *weight as i64;
-            if credits[index] > credits[next] {
-                next = index;
-            }
-        }
-        credits[next] -= total as i64;
-        next as u32
-    };
-    (0..total).map(turn).collect()
-}
-
 pub(super) fn pick(candidates: &Candidates, position: u64, evidence: &mut impl Evidence) -> Picked {
-    let index = match candidates.turns() {
-        Turns::InOrder => {
+    let index = match candidates.cycle() {
+        Cycle::InOrder => {
             let count = candidates.list().len() as u64;
             evidence.draw(position % count, count);
             (position % count) as usize
         }
-        Turns::Sequence(sequence) => {
+        Cycle::Sequence(sequence) => {
             let count = sequence.len() as u64;
             evidence.draw(position % count, count);
             sequence[(position % count) as usize] as usize
@@ -80,12 +69,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sequence_is_that_of_nginx() {
-        assert_eq!(*smooth(vec![5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
-        assert_eq!(*smooth(vec![1, 2]), [1, 0, 1]);
-    }
-
-    #[test]
     fn weights_that_do_not_fit_are_scaled_and_nobody_is_lost() {
         let weights = vec![1000, 999, 1, 998, 997, 991, 983, 977, 971, 967, 953, 947];
         let total: u64 = weights.iter().sum();
@@ -96,5 +79,20 @@ mod tests {
             let (before, after) = (*before as f64 / total as f64, *after as f64 / length as f64);
             assert!(after > 0.0 && (before - after).abs() < 1e-3, "{before} {after}");
         }
+    }
+
+    /// More endpoints than turns: the sequence grows with them, and weights still count.
+    #[test]
+    fn for_many_endpoints_the_sequence_is_bounded_and_weights_count() {
+        let weights = (0..10_000).map(|index| if index < 10 { 1000 } else { 1 + index % 2 });
+        let tickets = Tickets::new(weights);
+        let Cycle::Sequence(sequence) = Cycle::new(&tickets) else { panic!("weights are unequal") };
+        assert!(sequence.len() <= 5 * 10_000, "{}", sequence.len());
+        let mut turns = vec![0; 10_000];
+        sequence.iter().for_each(|index| turns[*index as usize] += 1);
+        assert!(turns.iter().all(|turns| *turns >= 1));
+        let heavy: u32 = turns[..10].iter().sum();
+        let (due, got) = (1e4 / (1e4 + 14_985.0), f64::from(heavy) / sequence.len() as f64);
+        assert!((due - got).abs() < 0.05, "{got} instead of {due}");
     }
 }

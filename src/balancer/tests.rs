@@ -1,4 +1,5 @@
 mod chance;
+mod hashing;
 mod properties;
 mod scenes;
 mod simulation;
@@ -46,7 +47,7 @@ fn counts(
 ) -> Vec<u32> {
     let mut counts = vec![0; candidates.list().len()];
     for _ in 0..picks {
-        let mut pick = Pick { now: START, rng };
+        let mut pick = Pick { now: START, hash: None, tried: &[], rng };
         counts[balancer.pick(candidates, &mut pick, &mut ()).unwrap().index] += 1;
     }
     counts
@@ -58,6 +59,7 @@ struct Told {
     scores: Vec<(usize, f64)>,
     equals: usize,
     draw: Option<(u64, u64)>,
+    hashed: Option<(u64, bool, usize)>,
 }
 
 impl Evidence for Told {
@@ -72,6 +74,10 @@ impl Evidence for Told {
     fn draw(&mut self, ticket: u64, of: u64) {
         self.draw = Some((ticket, of));
     }
+
+    fn hashed(&mut self, hash: u64, key: bool, passed_over: usize) {
+        self.hashed = Some((hash, key, passed_over));
+    }
 }
 
 fn pick_told(
@@ -80,6 +86,7 @@ fn pick_told(
     rng: &mut fastrand::Rng,
 ) -> (Option<Picked>, Told) {
     let mut told = Told::default();
-    let picked = balancer.pick(candidates, &mut Pick { now: START, rng }, &mut told);
+    let picked =
+        balancer.pick(candidates, &mut Pick { now: START, hash: None, tried: &[], rng }, &mut told);
     (picked, told)
 }

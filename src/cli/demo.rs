@@ -7,7 +7,8 @@ mod tally;
 mod traffic;
 
 use super::exit::{Failure, Reason};
-use super::{DEFAULT_CONFIG, run, say};
+use super::source::DEFAULT;
+use super::{run, say};
 use crate::app::{App, Options};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::model::Algorithm;
@@ -26,7 +27,7 @@ use traffic::Lost;
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The file to use and to edit; it is written if it is missing, never written over
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT)]
     config: PathBuf,
     /// Requests per second that the demo sends itself; 0 for none
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=10_000))]

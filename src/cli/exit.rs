@@ -16,6 +16,27 @@ pub(super) enum Reason {
     Cut = 4,
 }
 
+/// What a command that answers a question found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What one hopes for; also the end of a command that answers nothing.
+    Yes = 0,
+    /// The other.
+    No = 1,
+}
+
+impl From<()> for Answer {
+    fn from((): ()) -> Self {
+        Self::Yes
+    }
+}
+
+impl From<Answer> for ExitCode {
+    fn from(answer: Answer) -> Self {
+        Self::from(answer as u8)
+    }
+}
+
 /// The end, and what the operator should know of it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -52,7 +73,8 @@ impl From<Reason> for ExitCode {
 pub(super) const HELP: &str = "\
 Exit codes:
   0  done, or ended by a signal after all requests were served
-  1  could not start or go on: a port is in use, say
+  1  could not start or go on: a port is in use, say; or the answer is no: `diff` found changes,
+     `explain` no route
   2  the command line is wrong
   3  a configuration is missing or invalid
   4  ended by a signal in the middle of requests: after the drain timeout, or by a second signal";

@@ -1,24 +1,19 @@
 //! `outrigger run`: serves as a configuration file says.
 
-use super::DEFAULT_CONFIG;
 use super::exit::{Failure, Reason};
+use super::source::Source;
 use crate::app::{App, Options, StartError};
 use crate::config::watch::ReadError;
-use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The configuration file; without it, config.yaml in the present folder
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// Serves until a signal ends it.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = match &arguments.config {
-        Some(config) => config.clone(),
-        None => default_config()?,
-    };
+    let config = arguments.source.path()?;
     let options = Options { config, loopback_only: false, observer: None };
     let app = App::start(options).map_err(|error| explain(&error))?;
     end(app.join())
@@ -40,19 +35,6 @@ pub(super) fn end(outcome: std::io::Result<usize>) -> Result<(), Failure> {
         ),
         Reason::Runtime | Reason::Usage | Reason::Configuration => failure,
     })
-}
-
-fn default_config() -> Result<PathBuf, Failure> {
-    let config = PathBuf::from(DEFAULT_CONFIG);
-    if config.exists() {
-        return Ok(config);
-    }
-    let here = std::path::absolute(".").unwrap_or_default();
-    Err(Failure::new(
-        Reason::Configuration,
-        format_args!("no configuration: there is no {DEFAULT_CONFIG} in {}", here.display()),
-    )
-    .hint("name one with `outrigger run --config FILE`, or let `outrigger demo` write a first one"))
 }
 
 /// What a process that cannot start says.

@@ -66,6 +66,10 @@ pub(super) fn decode(root: &Node, problems: &Collector) -> Field<File> {
     Field::deserialize(Decoder { at: At::root(root), problems }).unwrap_or(Field::Invalid)
 }
 
+/// Structs of which a bare word was probably meant as the value of one of their keys: struct and key.
+const WRAPPED: &[(&str, &str)] =
+    &[("PathMatch", "prefix"), ("PathRewrite", "full"), ("AffinityCookie", "name")];
+
 #[derive(Debug)]
 enum Error {
     Recorded,
@@ -263,9 +267,13 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
                     [field] => format!("a map with the key {field}"),
                     fields => format!("a map with the keys {}", fields.join(", ")),
                 };
+                let wrapped = WRAPPED.iter().find(|(of, _)| *of == name);
                 return Err(match shorthand {
                     Some((.., word)) => self.wrong_type(format!("{word}, or {keys}")),
-                    None => self.wrong_type(keys),
+                    None => self.wrong_type_of(keys, |word| {
+                        let (_, key) = wrapped.filter(|_| !word.is_empty())?;
+                        Some(format!("{{ {key}: {word} }}"))
+                    }),
                 });
             }
         };

@@ -1,66 +1,87 @@
 //! The configuration file exactly as typed: no default filled in, nothing checked beyond single values.
 //!
-//! The doc comments are the descriptions that a reader of the file gets; `docs/configuration.md` says the same at length.
+//! The doc comments and `schemars` attributes are what the JSON Schema and the tables of `docs/configuration.md` say.
+
+mod route;
+
+pub use route::{
+    BackendRef, Filter, HeaderChanges, HeaderField, HeaderMatch, Match, PathMatch, PathRewrite,
+    QueryMatch, Redirect, Respond, Rewrite, Route, RouteRetry, RouteTimeouts, Scheme,
+};
 
 use super::decode::Field;
 use super::scalar::{
-    Address, Duration, HostHeader, Name, Number, OptionalAddress, ProbePath, Quantity, Share,
-    Statuses, Text, Url,
+    Address, CookieName, CookiePath, Duration, HeaderFieldName, HostHeader, LoadBound, Name,
+    Network, Number, OptionalAddress, ProbePath, Quantity, Share, Statuses, Text, Url,
 };
-use crate::model;
+use super::schema::notes::{also_spelt, bytes, exactly_one, second_backend_needs_routes};
+use crate::model::{self, Ratio, defaults};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A list, each item of which may be wrong on its own.
 pub type List<T> = Field<Vec<Field<T>>>;
 
 /// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["listeners", "backends"]))]
+#[schemars(transform = second_backend_needs_routes)]
 pub struct File {
     /// The port that tells everything about this process.
     pub admin: Field<Admin>,
     /// The port for kubelet and Prometheus: `/livez`, `/readyz` and `/metrics` only. Absent by default.
     pub probes: Field<Probes>,
     /// Worker threads; 0 is one for each available core.
+    #[schemars(extend("default" = 0))]
     pub workers: Field<Number<0, 1024>>,
     /// How the process ends after SIGTERM.
     pub shutdown: Field<Shutdown>,
     /// What is told about requests.
     pub telemetry: Field<Telemetry>,
     /// Addresses to accept on.
+    #[schemars(extend("minItems" = 1))]
     pub listeners: List<Listener>,
+    /// Which requests go where. Without routes, everything goes to the only backend.
+    #[schemars(extend("minItems" = 1))]
+    pub routes: List<Route>,
     /// Named sets of endpoints.
+    #[schemars(extend("minItems" = 1))]
     pub backends: List<Backend>,
 }
 
 /// The admin port.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Admin {
     /// Where it listens; empty text turns it off.
+    #[schemars(extend("default" = defaults::ADMIN_ADDRESS))]
     pub address: Field<OptionalAddress>,
 }
 
 /// The probes port.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["address"]))]
 pub struct Probes {
     /// Where it listens.
     pub address: Field<Address>,
 }
 
 /// How the process ends after SIGTERM.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Shutdown {
     /// How long connections are still accepted while the process already says that it is not ready.
+    #[schemars(extend("default" = Duration(defaults::DRAIN_DELAY)))]
     pub drain_delay: Field<Duration>,
-    /// How long, after that, requests in flight may take to end.
+    /// How long, after that, requests in flight may take to end. Those that it cuts make the exit code 4.
+    #[schemars(extend("default" = Duration(defaults::DRAIN_TIMEOUT)))]
     pub drain_timeout: Field<Duration>,
 }
 
 /// What is told about requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Telemetry {
     /// One JSON line for each request.
@@ -68,20 +89,24 @@ pub struct Telemetry {
 }
 
 /// One JSON line for each request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct AccessLog {
     /// Whether lines are written at all.
+    #[schemars(extend("default" = true))]
     pub enabled: Field<bool>,
     /// Where they go.
+    #[schemars(extend("default" = "Stdout"))]
     pub output: Field<LogOutput>,
     /// The share of requests that is logged.
+    #[schemars(extend("default" = Share(Ratio::ONE)))]
     pub sample: Field<Share>,
 }
 
 /// Where the access log goes.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "output")]
+#[schemars(rename = "LogOutput")]
 pub enum LogOutput {
     /// Standard output.
     Stdout,
@@ -90,66 +115,165 @@ pub enum LogOutput {
 }
 
 /// An address to accept on.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name", "address"]))]
 pub struct Listener {
     /// Its name, unique among the listeners.
     pub name: Field<Name>,
     /// The IP address and port; port 0 lets the system choose one.
     pub address: Field<Address>,
-    /// What a client may ask of it.
+    /// What a client may ask of it. `0s` is no limit of time.
     pub limits: Field<Limits>,
+    /// Addresses and networks of proxies before us, whose word on the client is believed.
+    #[schemars(extend("default" = []))]
+    pub trusted_proxies: List<Network>,
 }
 
 /// What a client may ask of a listener. A duration of `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limits {
     /// From the first byte of a request's head to its last.
+    #[schemars(extend("default" = Duration(defaults::HEADER_TIMEOUT)))]
     pub header_timeout: Field<Duration>,
     /// Between two pieces of a request's body.
+    #[schemars(extend("default" = Duration(defaults::BODY_TIMEOUT)))]
     pub body_timeout: Field<Duration>,
     /// How long a connection without a request is kept.
+    #[schemars(extend("default" = Duration(defaults::IDLE_TIMEOUT)))]
     pub idle_timeout: Field<Duration>,
     /// Size of a request's head.
+    #[schemars(extend("default" = bytes(defaults::MAX_HEADER_BYTES)))]
     pub max_header_bytes: Field<Quantity<{ 8 << 10 }, { 1 << 20 }>>,
     /// Number of header fields of a request.
+    #[schemars(extend("default" = defaults::MAX_HEADERS))]
     pub max_headers: Field<Number<1, 10_000>>,
     /// Size of a request's body; 0 is no limit.
+    #[schemars(extend("default" = 0))]
     pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
 }
 
 /// A named set of endpoints with one algorithm and its policies.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name", "endpoints"]))]
 pub struct Backend {
     /// Its name.
     pub name: Field<Name>,
     /// How it picks an endpoint for a request.
+    #[schemars(extend("default" = "RoundRobin"))]
     pub algorithm: Field<Algorithm>,
+    /// Keeps a client with the endpoint that it was given first. Off by default.
+    pub session_affinity: Field<SessionAffinity>,
+    /// Gives endpoints that are new, or healthy again, a growing share. Off by default; `{}` turns it on.
+    pub slow_start: Field<SlowStart>,
     /// Where requests go.
+    #[schemars(extend("minItems" = 1))]
     pub endpoints: List<Endpoint>,
     /// The check that finds endpoints healthy or unhealthy. Without it all are healthy.
     pub health_probe: Field<HealthProbe>,
     /// The check that keeps the latency of idle endpoints known.
     pub latency_probe: Field<LatencyProbe>,
-    /// How long we wait for the endpoints.
+    /// How long we wait for the endpoints. `0s` is no limit.
     pub timeouts: Field<Timeouts>,
     /// When a request is tried again.
     pub retry: Field<Retry>,
 }
 
 /// How a backend picks an endpoint: a name, or a map with the name.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
 pub struct Algorithm {
     /// Which algorithm.
     pub name: Field<AlgorithmName>,
+    /// `ConsistentHash` only: what is hashed.
+    pub key: Field<HashKey>,
+    /// `ConsistentHash` only: how a hash becomes an endpoint.
+    #[schemars(extend("default" = "Maglev"))]
+    pub table: Field<HashTable>,
+    /// `ConsistentHash` only: an endpoint with more than this multiple of the mean load is passed over.
+    pub bounded_load: Field<LoadBound>,
+}
+
+/// What of a request is hashed: one of its keys, or the name of a source.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["source", "header", "cookie", "query"]))]
+pub struct HashKey {
+    /// Something that every request has.
+    pub source: Field<HashSource>,
+    /// The value of this header field.
+    pub header: Field<HeaderFieldName>,
+    /// The value of this cookie.
+    pub cookie: Field<CookieName>,
+    /// The value of this parameter of the query.
+    pub query: Field<Text>,
+}
+
+/// What every request has and can be hashed.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename = "source")]
+#[schemars(rename = "HashSource")]
+pub enum HashSource {
+    /// The client's address.
+    ClientAddress,
+    /// The path, without the query.
+    Path,
+}
+
+/// How a hash becomes an endpoint.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename = "table")]
+#[schemars(rename = "HashTable")]
+pub enum HashTable {
+    /// The most even shares, few moves.
+    Maglev,
+    /// The fewest moves, less even shares.
+    Ring,
+}
+
+/// Keeps a client with the endpoint that it was given first.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["cookie"]))]
+pub struct SessionAffinity {
+    /// By a cookie that names the endpoint without telling its address.
+    pub cookie: Field<AffinityCookie>,
+}
+
+/// A cookie that names an endpoint.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct AffinityCookie {
+    /// Its name.
+    #[schemars(extend("default" = defaults::AFFINITY_COOKIE))]
+    pub name: Field<CookieName>,
+    /// How long the client keeps it; `0s` until its session ends.
+    #[schemars(extend("default" = "0s"))]
+    pub ttl: Field<Duration>,
+    /// The path below which the client sends it.
+    #[schemars(extend("default" = defaults::AFFINITY_PATH))]
+    pub path: Field<CookiePath>,
+}
+
+/// Gives endpoints that are new, or healthy again, a growing share.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct SlowStart {
+    /// How long it takes until the share is whole.
+    #[schemars(extend("default" = Duration(defaults::SLOW_START_WINDOW)))]
+    pub window: Field<Duration>,
+    /// The part of its weight that an endpoint begins with.
+    #[schemars(extend("default" = Share(defaults::slow_start_minimum_weight())))]
+    pub minimum_weight: Field<Share>,
 }
 
 /// The algorithms.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "algorithm")]
+#[schemars(rename = "AlgorithmName")]
 pub enum AlgorithmName {
     /// Each in turn, smoothly by weight.
     RoundRobin,
@@ -157,14 +281,20 @@ pub enum AlgorithmName {
     Random,
     /// The fewest requests in flight for its weight; also spelt `lc`.
     #[serde(alias = "lc")]
+    #[schemars(transform = also_spelt("lc"))]
     LeastConnections,
     /// The least expected time: latency times the requests in flight; also spelt `lr`.
     #[serde(alias = "lr")]
+    #[schemars(transform = also_spelt("lr"))]
     LeastResponseTime,
     /// The better of two distinct draws by requests in flight.
     PowerOfTwoChoices,
     /// The better of two distinct draws by a latency average that remembers peaks.
     PeakEwma,
+    /// By a hash of the client's address.
+    SourceIpHash,
+    /// By a hash of something in the request.
+    ConsistentHash,
 }
 
 impl From<AlgorithmName> for model::Algorithm {
@@ -176,104 +306,130 @@ impl From<AlgorithmName> for model::Algorithm {
             AlgorithmName::LeastResponseTime => Self::LeastResponseTime,
             AlgorithmName::PowerOfTwoChoices => Self::PowerOfTwoChoices,
             AlgorithmName::PeakEwma => Self::PeakEwma,
+            AlgorithmName::SourceIpHash => Self::SourceIpHash,
+            AlgorithmName::ConsistentHash => Self::ConsistentHash,
         }
     }
 }
 
 /// One endpoint: a URL, or a map with the URL.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["url"]))]
 pub struct Endpoint {
     /// Where it is. A path is put before the path of each request.
     pub url: Field<Url>,
     /// Its share relative to the others'; 0 gets no requests.
+    #[schemars(extend("default" = defaults::WEIGHT))]
     pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
 }
 
 /// The check that finds endpoints healthy or unhealthy. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["http", "tcp"]))]
 pub struct HealthProbe {
     /// A GET request.
     pub http: Field<HttpCheck>,
     /// A TCP connection that is established: `tcp: {}`.
     pub tcp: Field<TcpCheck>,
     /// From the start of one probe to the start of the next.
+    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_INTERVAL)))]
     pub interval: Field<Duration>,
     /// How long an answer may take.
+    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_TIMEOUT)))]
     pub timeout: Field<Duration>,
     /// Successes in a row that make an unhealthy endpoint healthy.
+    #[schemars(extend("default" = defaults::HEALTHY_AFTER))]
     pub healthy_after: Field<Number<1, 1000>>,
     /// Failures in a row that make a healthy endpoint unhealthy.
+    #[schemars(extend("default" = defaults::UNHEALTHY_AFTER))]
     pub unhealthy_after: Field<Number<1, 1000>>,
     /// When a smaller share of the endpoints than this is healthy, or none is, all count as healthy.
+    #[schemars(extend("default" = Share(Ratio::ZERO)))]
     pub minimum_healthy: Field<Share>,
 }
 
 /// The check that keeps the latency of idle endpoints known. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = exactly_one(&["http", "tcp"]))]
 pub struct LatencyProbe {
     /// A GET request.
     pub http: Field<HttpCheck>,
     /// A TCP connection that is established: `tcp: {}`.
     pub tcp: Field<TcpCheck>,
     /// From the start of one probe to the start of the next.
+    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_INTERVAL)))]
     pub interval: Field<Duration>,
     /// How long an answer may take.
+    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_TIMEOUT)))]
     pub timeout: Field<Duration>,
 }
 
 /// A GET request and what its answer has to be.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpCheck {
     /// Path and query, below the endpoint's own path.
+    #[schemars(extend("default" = "/"))]
     pub path: Field<ProbePath>,
     /// The `Host` header; the endpoint's own host and port by default.
     pub host: Field<HostHeader>,
     /// Status codes that count as success.
+    #[schemars(extend("minItems" = 1, "default" = [Statuses(defaults::PROBE_STATUSES.0, defaults::PROBE_STATUSES.1)]))]
     pub statuses: List<Statuses>,
     /// Text that has to occur in the first 64 KiB of the body.
     pub body: Field<Text>,
 }
 
 /// A TCP connection that is established. It has no keys.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpCheck {}
 
 /// How long we wait for the endpoints of a backend. `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Timeouts {
     /// For a TCP connection to be established.
+    #[schemars(extend("default" = Duration(defaults::CONNECT_TIMEOUT)))]
     pub connect: Field<Duration>,
     /// From the end of the request's head to the response's head, all attempts together.
+    #[schemars(extend("default" = Duration(defaults::REQUEST_TIMEOUT)))]
     pub request: Field<Duration>,
     /// The same for each attempt.
+    #[schemars(extend("default" = "0s"))]
     pub attempt: Field<Duration>,
     /// Without a byte in either direction after the response's head.
+    #[schemars(extend("default" = Duration(defaults::STREAM_IDLE_TIMEOUT)))]
     pub stream_idle: Field<Duration>,
     /// Without a byte in either direction after an upgrade, to a WebSocket for example.
+    #[schemars(extend("default" = Duration(defaults::UPGRADED_IDLE_TIMEOUT)))]
     pub upgraded_idle: Field<Duration>,
 }
 
 /// When a request is tried again.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Retry {
     /// Tries after the first; 0 turns retries off.
+    #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
+    #[schemars(extend("minItems" = 1, "default" = ["ConnectFailure", "Reset"]))]
     pub conditions: List<RetryCondition>,
+    /// Statuses of responses that are a reason to try again.
+    #[schemars(extend("default" = []))]
+    pub statuses: List<Statuses>,
     /// The most that retries may add to the backend's load.
     pub budget: Field<RetryBudget>,
 }
 
 /// A reason to try a request again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename = "condition")]
+#[schemars(rename = "RetryCondition")]
 pub enum RetryCondition {
     /// A connection could not be established.
     ConnectFailure,
@@ -282,40 +438,33 @@ pub enum RetryCondition {
 }
 
 /// The most that retries may add to a backend's load.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RetryBudget {
     /// Retries for each request.
+    #[schemars(extend("default" = Share(defaults::retry_ratio())))]
     pub ratio: Field<Share>,
     /// Retries in each second that are always allowed.
+    #[schemars(extend("default" = defaults::RETRY_MIN_PER_SECOND))]
     pub min_per_second: Field<Number<0, 1_000_000>>,
 }
 
 /// Structs that may be written as the value of one of their keys: struct, key, what the value is.
-pub(super) const SHORTHANDS: &[(&str, &str, &str)] =
-    &[("Algorithm", "name", "the name of an algorithm"), ("Endpoint", "url", "a URL")];
+pub(super) const SHORTHANDS: &[(&str, &str, &str)] = &[
+    ("Algorithm", "name", "the name of an algorithm"),
+    ("BackendRef", "name", "the name of a backend"),
+    ("Endpoint", "url", "a URL"),
+    ("HashKey", "source", "`ClientAddress` or `Path`"),
+];
 
 /// Keys and enum values whose place is taken by a feature that does not exist yet, by struct or enum.
 pub(super) const LATER: &[(&str, &[&str])] = &[
-    ("File", &["routes"]),
     ("Telemetry", &["metrics", "traces"]),
     ("Listener", &["protocol", "proxyProtocol", "tls"]),
     ("Limits", &["maxConcurrentStreams", "maxConnections"]),
     (
         "Backend",
-        &[
-            "circuitBreaker",
-            "connections",
-            "dns",
-            "outlierDetection",
-            "protocol",
-            "service",
-            "sessionAffinity",
-            "slowStart",
-            "tls",
-        ],
+        &["circuitBreaker", "connections", "dns", "outlierDetection", "protocol", "service", "tls"],
     ),
-    ("Algorithm", &["boundedLoad", "key"]),
-    ("algorithm", &["ConsistentHash", "SourceIpHash"]),
-    ("Retry", &["statuses"]),
+    ("Filter", &["mirror"]),
 ];

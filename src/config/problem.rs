@@ -30,7 +30,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        self.write(f, "")
+    }
+}
+
+impl Problem {
+    /// `class` comes behind the place.
+    fn write(&self, f: &mut fmt::Formatter<'_>, class: &str) -> fmt::Result {
+        write!(f, "{}:{}:{}: {class}", self.file, self.line, self.column)?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -45,32 +52,58 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with one configuration: at least one problem, in the order of the file.
+/// Something in a configuration that works, though hardly as it was meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problems {
-    /// The problems; at most one hundred.
-    list: Vec<Problem>,
+#[serde(transparent)]
+pub struct Warning(pub Problem);
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, "warning: ")
+    }
+}
+
+/// What was found in one configuration, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed<T> {
+    /// At most one hundred.
+    list: Vec<T>,
     /// How many more there are.
     more: usize,
 }
 
-impl Problems {
-    /// The problems in the order of the file; never empty, at most one hundred.
-    pub fn list(&self) -> &[Problem] {
+/// Everything that is wrong with one configuration: at least one problem.
+pub type Problems = Listed<Problem>;
+
+/// Everything in one configuration that is hardly meant.
+pub type Warnings = Listed<Warning>;
+
+impl<T> Listed<T> {
+    const NONE: Self = Self { list: Vec::new(), more: 0 };
+
+    /// What was found, in the order of the file; at most one hundred.
+    pub fn list(&self) -> &[T] {
         &self.list
     }
 
-    /// How many problems there are besides those listed.
+    /// How many there are besides those listed.
     pub fn more(&self) -> usize {
         self.more
     }
+
+    fn add(&mut self, found: T) {
+        match self.list.len() {
+            LISTED => self.more += 1,
+            _ => self.list.push(found),
+        }
+    }
 }
 
-impl fmt::Display for Problems {
+impl<T: fmt::Display> fmt::Display for Listed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.list.iter().enumerate() {
+        for (index, found) in self.list.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
+            write!(f, "{separator}{found}")?;
         }
         match self.more {
             0 => Ok(()),
@@ -110,12 +143,13 @@ impl Fault {
 pub(super) struct Collector {
     file: String,
     found: RefCell<Problems>,
+    warnings: RefCell<Warnings>,
 }
 
 impl Collector {
     pub(super) fn new(file: &str) -> Self {
-        let found = RefCell::new(Problems { list: Vec::new(), more: 0 });
-        Self { file: file.to_owned(), found }
+        let (found, warnings) = (RefCell::new(Listed::NONE), RefCell::new(Listed::NONE));
+        Self { file: file.to_owned(), found, warnings }
     }
 
     /// Adds a problem with the value at `at`.
@@ -129,12 +163,17 @@ impl Collector {
     }
 
     pub(super) fn add(&self, place: Place, path: &str, fault: Fault) {
-        let mut found = self.found.borrow_mut();
-        if found.list.len() == LISTED {
-            found.more += 1;
-            return;
-        }
-        found.list.push(Problem {
+        self.found.borrow_mut().add(self.problem(place, path, fault));
+    }
+
+    /// Adds a warning about the value at `at`.
+    pub(super) fn warn(&self, at: &At<'_>, fault: Fault) {
+        let warning = Warning(self.problem(at.place(), &at.path, fault));
+        self.warnings.borrow_mut().add(warning);
+    }
+
+    fn problem(&self, place: Place, path: &str, fault: Fault) -> Problem {
+        Problem {
             file: self.file.clone(),
             line: place.line,
             column: place.column,
@@ -142,18 +181,25 @@ impl Collector {
             message: fault.message,
             allowed: fault.allowed,
             suggestion: fault.suggestion,
-        });
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.found.borrow().list.is_empty()
     }
 
-    /// What was found, in the order of the file.
+    /// What is wrong, in the order of the file.
     pub(super) fn finish(self) -> Problems {
         let mut found = self.found.into_inner();
         found.list.sort_by_key(|problem| (problem.line, problem.column));
         found
+    }
+
+    /// What is hardly meant, in the order of the file.
+    pub(super) fn finish_warnings(self) -> Warnings {
+        let mut warnings = self.warnings.into_inner();
+        warnings.list.sort_by_key(|Warning(problem)| (problem.line, problem.column));
+        warnings
     }
 }
 
@@ -196,24 +242,37 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("clusters", "backends"),
     ("entrypoints", "listeners"),
     ("frontends", "listeners"),
+    ("headers", "requestHeaders"),
     ("healthcheck", "healthProbe"),
     ("hosts", "endpoints"),
     ("listen", "address"),
     ("livenessprobe", "healthProbe"),
+    ("match", "matches"),
     ("method", "algorithm"),
     ("nodes", "endpoints"),
+    ("path", "matches"),
+    ("paths", "matches"),
     ("policy", "algorithm"),
     ("pools", "backends"),
     ("readinessprobe", "healthProbe"),
     ("retries", "retry"),
+    ("routers", "routes"),
+    ("rules", "matches"),
+    ("rules", "routes"),
     ("servers", "endpoints"),
+    ("service", "backends"),
     ("services", "backends"),
+    ("sticky", "sessionAffinity"),
     ("strategy", "algorithm"),
     ("targets", "endpoints"),
     ("threads", "workers"),
     ("timeout", "timeouts"),
+    ("upstream", "backends"),
     ("upstreams", "backends"),
 ];
+
+/// No more words than this are compared with one that is unknown.
+const MOST_CANDIDATES: usize = 1000;
 
 /// The one of `candidates` that was probably meant by `found`.
 pub(super) fn nearest(found: &str, candidates: &[&str]) -> Option<String> {
@@ -222,17 +281,21 @@ pub(super) fn nearest(found: &str, candidates: &[&str]) -> Option<String> {
         return None;
     }
     let found = found.to_lowercase();
-    let synonym = SYNONYMS.iter().find(|(word, _)| *word == found).map(|(_, ours)| *ours);
-    if let Some(ours) = synonym.filter(|ours| candidates.contains(ours)) {
-        return Some(ours.to_owned());
+    let synonym = SYNONYMS.iter().find(|(word, ours)| *word == found && candidates.contains(ours));
+    if let Some((_, ours)) = synonym {
+        return Some((*ours).to_owned());
     }
     let mut longer = candidates.iter().filter(|known| known.to_lowercase().starts_with(&found));
     if let (4.., Some(one), None) = (found.len(), longer.next(), longer.next()) {
         return Some((*one).to_owned());
     }
+    let furthest = (found.chars().count() / 3).max(1);
     let (distance, best) = candidates
         .iter()
+        // The distance is at least the difference of the lengths, which is cheap to know.
+        .filter(|candidate| candidate.len().abs_diff(found.len()) <= 4 * furthest)
+        .take(MOST_CANDIDATES)
         .map(|candidate| (strsim::osa_distance(&found, &candidate.to_lowercase()), candidate))
         .min_by_key(|(distance, _)| *distance)?;
-    (distance <= (found.chars().count() / 3).max(1)).then(|| (*best).to_owned())
+    (distance <= furthest).then(|| (*best).to_owned())
 }

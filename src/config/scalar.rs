@@ -4,10 +4,16 @@
 
 mod address;
 mod duration;
+mod http;
 mod quantity;
+mod spell;
 
 pub use address::{Address, OptionalAddress};
 pub use duration::Duration;
+pub use http::{
+    AnyText, CookieName, CookiePath, HeaderFieldName, HeaderText, Host, LoadBound, MatchPath,
+    MethodName, Network, Pattern, RedirectHost, RedirectStatus,
+};
 pub use quantity::Quantity;
 
 use super::problem::Fault;
@@ -99,6 +105,19 @@ deserialize_as_word!(Statuses);
 deserialize_as_word!(Address);
 deserialize_as_word!(OptionalAddress);
 deserialize_as_word!(Url);
+deserialize_as_word!(AnyText);
+deserialize_as_word!(CookieName);
+deserialize_as_word!(CookiePath);
+deserialize_as_word!(HeaderFieldName);
+deserialize_as_word!(HeaderText);
+deserialize_as_word!(Host);
+deserialize_as_word!(LoadBound);
+deserialize_as_word!(MatchPath);
+deserialize_as_word!(MethodName);
+deserialize_as_word!(Network);
+deserialize_as_word!(Pattern);
+deserialize_as_word!(RedirectHost);
+deserialize_as_word!(RedirectStatus);
 
 fn range<const MIN: u64, const MAX: u64>(show: impl Fn(u64) -> String) -> String {
     match MAX {
@@ -242,6 +261,9 @@ impl Word for HostHeader {
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text.contains("://") {
+            return Err(Fault::new("is not a host: it is a URL"));
+        }
         match super::url::parse_authority(text) {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(why) => Err(Fault::new(format!("is not a host: {why}"))),

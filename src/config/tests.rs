@@ -1,17 +1,60 @@
-//! Valid files give the model that they say; every class of error has a test on its text.
+//! Valid files give the model that they say; every class of error and warning has a snapshot of its text, which a stranger must understand.
 
 use super::load;
 use crate::model::Model;
 
 /// The model of a file, or the text of what is wrong with it.
 fn read(text: &str) -> Result<Model, String> {
-    load(text.as_bytes(), "config.yaml", &variables).map_err(|problems| problems.to_string())
+    let loaded = load(text.as_bytes(), "config.yaml", &variables);
+    loaded.map(|loaded| loaded.model).map_err(|problems| problems.to_string())
 }
 
 /// Holds a file to be refused with exactly these lines.
 #[track_caller]
 fn refuses(text: &str, lines: &[&str]) {
     assert_eq!(read(text).unwrap_err(), lines.join("\n"), "{text:.300}");
+}
+
+/// Holds files to be refused as `snapshots/<class>.snap` says: each with the lines that matter and what is said about them.
+#[track_caller]
+fn refused(class: &str, files: &[&str]) {
+    let said = |text: &str| read(text).expect_err(text);
+    snapshot(class, files, said);
+}
+
+/// Holds files to be accepted with the warnings of `snapshots/<class>.snap`.
+#[track_caller]
+fn warned(class: &str, files: &[&str]) {
+    let said = |text: &str| {
+        let loaded = load(text.as_bytes(), "config.yaml", &variables);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{text}\n{problems}"));
+        assert!(!loaded.warnings.list().is_empty(), "no warning:\n{text}");
+        loaded.warnings.to_string()
+    };
+    snapshot(class, files, said);
+}
+
+/// Compares what is said about files with a snapshot. A changed text fails; `cargo insta review`, or
+/// `INSTA_UPDATE=always cargo test --lib config::`, takes it over once it is read.
+#[track_caller]
+fn snapshot(class: &str, files: &[&str], said: impl Fn(&str) -> String) {
+    let mut cases = Vec::new();
+    for file in files {
+        let mut case = String::new();
+        let lines = file.lines().zip(1..);
+        let known = |line: &str| BASE.lines().chain(ROUTED.lines()).any(|known| known == line);
+        for (line, number) in lines.filter(|(line, _)| !known(line)) {
+            case.push_str(&format!("{number:>4} | {line}\n"));
+        }
+        case.push_str(&said(file));
+        cases.push(case);
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("tests/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let text = cases.join("\n\n");
+    settings.bind(|| insta::assert_snapshot!(class, text));
 }
 
 /// A valid file of four lines.
@@ -21,6 +64,40 @@ backends:
   - name: demo
     endpoints: [http://localhost:8081]
 ";
+
+/// A file with two backends and no route yet.
+const ROUTED: &str = "\
+listeners: [{ name: http, address: 127.0.0.1:8080 }, { name: inside, address: 127.0.0.1:8081 }]
+backends:
+  - { name: shop, endpoints: [http://localhost:9001] }
+  - { name: blog, endpoints: [http://localhost:9002] }
+routes:
+";
+
+/// A file with these routes.
+fn routes(text: &str) -> String {
+    format!("{ROUTED}{text}\n")
+}
+
+/// A file with one route to both backends, which says this, too.
+fn route(line: &str) -> String {
+    routes(&format!("  - {{ name: all, backends: [shop, blog], {line} }}"))
+}
+
+/// A file with one route and its only match.
+fn matching(text: &str) -> String {
+    route(&format!("matches: [{{ {text} }}]"))
+}
+
+/// A file with one route and its filters.
+fn filters(text: &str) -> String {
+    route(&format!("filters: [{text}]"))
+}
+
+/// A file whose only route answers by this filter.
+fn answering(text: &str) -> String {
+    routes(&format!("  - {{ name: all, filters: [{{ {text} }}] }}"))
+}
 
 /// A file whose fifth line is `line`.
 fn top(line: &str) -> String {
@@ -51,11 +128,32 @@ fn url(value: &str) -> String {
 mod addresses;
 mod combinations;
 mod documents;
+mod filters;
 mod hostile;
 mod keys;
+mod matches;
+mod routes;
+mod routing;
 mod types;
 mod valid;
 mod values;
+mod warnings;
+
+#[test]
+fn every_snapshot_belongs_to_a_test() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests");
+    let files = |folder: &std::path::Path, end: &str| {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == end));
+        paths.collect::<Vec<_>>()
+    };
+    let tests = files(&folder, "rs").into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let tests: String = tests.collect();
+    for snapshot in files(&folder.join("snapshots"), "snap") {
+        let class = snapshot.file_stem().unwrap().to_str().unwrap();
+        assert!(tests.contains(&format!("\"{class}\"")), "no test has the snapshot {class}");
+    }
+}
 
 /// The environment of the tests.
 fn variables(name: &str) -> Option<String> {

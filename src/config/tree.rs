@@ -171,12 +171,23 @@ impl<'t> At<'t> {
         matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
+    /// Whether it is a map with a key that is none of `known`, nor the name of something.
+    pub(super) fn has_other(&self, known: &[&str]) -> bool {
+        let is_known = |entry: &Entry| entry.key == "name" || known.contains(&&*entry.key);
+        matches!(&self.node.kind, Kind::Map(entries) if !entries.iter().all(is_known))
+    }
+
     /// What messages show of the value.
     pub(super) fn shown(&self) -> String {
         match &self.node.kind {
             Kind::Scalar(scalar) => scalar.shown(),
             Kind::List(_) | Kind::Map(_) | Kind::Refused => "…".into(),
         }
+    }
+
+    /// Whether variables were expanded in the value.
+    pub(super) fn is_expanded(&self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar(scalar) if scalar.typed.is_some())
     }
 
     /// Where the value stands; its key, when there is nothing to be seen.

@@ -1,14 +1,20 @@
 //! From [`File`] to [`Model`]: defaults are filled in, and what no single value can know is checked.
 
+mod balancing;
 mod defaulted;
+mod filters;
+mod matches;
+mod probes;
+mod references;
+mod routes;
 
 use super::decode::Field;
 use super::file::{self, File, List};
 use super::problem::{Collector, Fault};
-use super::scalar::{Address, Duration, Name, Url, Word};
+use super::scalar::{Address, Duration, Name, Statuses, Url, Word};
 use super::tree::At;
-use crate::model::{self, Model, Ratio, defaults};
-use defaulted::{access_log, duration, limit, limits, number, retry, share, shutdown};
+use crate::model::{self, IpNet, Model, defaults};
+use defaulted::{access_log, duration, limit, limits, number, retry, shutdown};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -40,6 +46,8 @@ impl Validator<'_> {
             Some(address)
         });
         let admin = self.admin(&file.admin, at, &mut addresses);
+        let backends = self.backends(&file.backends, at);
+        let routes = self.routes(file, at, &backends);
         Model {
             admin,
             probes,
@@ -47,7 +55,8 @@ impl Validator<'_> {
             shutdown: shutdown(&file.shutdown),
             access_log: access_log(&file.telemetry),
             listeners,
-            backends: self.backends(&file.backends, at),
+            routes,
+            backends: backends.into_iter().map(|(backend, _)| backend).collect(),
         }
     }
 
@@ -100,42 +109,53 @@ impl Validator<'_> {
                 self.unique_address(addresses, address.0, &at.key("address"));
             }
             let limits = limits(&typed.limits);
-            Some(model::Listener { name: Arc::from(&*name?.0), address: address?.0, limits })
+            Some(model::Listener {
+                name: Arc::from(&*name?.0),
+                address: address?.0,
+                limits,
+                trusted_proxies: self.trusted_proxies(typed, &at),
+            })
         };
         self.items(typed, at, "listeners").into_iter().filter_map(listener).collect()
     }
 
-    fn backends(&self, typed: &List<file::Backend>, at: &At<'_>) -> Vec<model::Backend> {
+    fn trusted_proxies(&self, typed: &file::Listener, at: &At<'_>) -> Vec<IpNet> {
+        let mut seen = Unique::new("network");
+        let networks = self.any(&typed.trusted_proxies, at, "trustedProxies").into_iter();
+        let network = networks.map(|(network, at)| {
+            self.unique(&mut seen, network.0, &at);
+            network.0
+        });
+        network.collect()
+    }
+
+    /// The backends, each with its place.
+    fn backends<'t>(
+        &self,
+        typed: &List<file::Backend>,
+        at: &At<'t>,
+    ) -> Vec<(model::Backend, At<'t>)> {
         let mut names = Unique::new("name");
         let mut backends = Vec::new();
-        for (index, (typed, at)) in self.items(typed, at, "backends").into_iter().enumerate() {
-            if index == 1 {
-                let fault = Fault::new(
-                    "no request could reach a second backend: `routes` is not available yet",
-                );
-                self.problems.value(&at, fault.allow("exactly one backend"));
-            }
+        for (typed, at) in self.items(typed, at, "backends") {
             let name = self.required(&typed.name, &at, "name", Name::expected);
             if let Some(name) = name {
                 self.unique(&mut names, name.0.clone(), &at.key("name"));
             }
-            let algorithm = match &typed.algorithm {
-                Field::Present(algorithm) => {
-                    let names = || model::Algorithm::ALL.map(model::Algorithm::name).join(", ");
-                    self.required(&algorithm.name, &at.key("algorithm"), "name", names).copied()
-                }
-                Field::Absent | Field::Invalid => None,
-            };
+            let algorithm = self.algorithm(&typed.algorithm, &at);
             let backend = model::Backend {
                 name: Arc::from(name.map_or("", |name| &*name.0)),
-                algorithm: algorithm.map_or(model::Algorithm::RoundRobin, Into::into),
+                algorithm,
+                hashing: self.hashing(algorithm, &typed.algorithm, &at),
+                session_affinity: self.session_affinity(&typed.session_affinity, &at),
+                slow_start: self.slow_start(&typed.slow_start, &at),
                 endpoints: self.endpoints(typed, &at),
                 health_probe: self.health_probe(&typed.health_probe, &at),
                 latency_probe: self.latency_probe(&typed.latency_probe, &at),
                 timeouts: self.timeouts(&typed.timeouts, &at),
                 retry: self.retry(&typed.retry, &at),
             };
-            backends.push(backend);
+            backends.push((backend, at));
         }
         backends
     }
@@ -161,42 +181,6 @@ impl Validator<'_> {
             self.problems.value(&at.key("endpoints"), fault.allow("at least one weight from 1"));
         }
         endpoints
-    }
-
-    fn health_probe(
-        &self,
-        typed: &Field<file::HealthProbe>,
-        at: &At<'_>,
-    ) -> Option<model::HealthProbe> {
-        let typed = typed.get()?;
-        let at = at.key("healthProbe");
-        let check = self.check(&typed.http, &typed.tcp, &at);
-        let interval =
-            self.positive(&typed.interval, defaults::HEALTH_PROBE_INTERVAL, &at.key("interval"));
-        let timeout =
-            self.positive(&typed.timeout, defaults::HEALTH_PROBE_TIMEOUT, &at.key("timeout"));
-        Some(model::HealthProbe {
-            probe: model::Probe { check: check?, interval, timeout },
-            healthy_after: number(&typed.healthy_after, u64::from(defaults::HEALTHY_AFTER)) as u32,
-            unhealthy_after: number(&typed.unhealthy_after, u64::from(defaults::UNHEALTHY_AFTER))
-                as u32,
-            minimum_healthy: share(&typed.minimum_healthy, Ratio::ZERO),
-        })
-    }
-
-    fn latency_probe(
-        &self,
-        typed: &Field<file::LatencyProbe>,
-        at: &At<'_>,
-    ) -> Option<model::LatencyProbe> {
-        let typed = typed.get()?;
-        let at = at.key("latencyProbe");
-        let check = self.check(&typed.http, &typed.tcp, &at);
-        let interval =
-            self.positive(&typed.interval, defaults::LATENCY_PROBE_INTERVAL, &at.key("interval"));
-        let timeout =
-            self.positive(&typed.timeout, defaults::LATENCY_PROBE_TIMEOUT, &at.key("timeout"));
-        Some(model::LatencyProbe { probe: model::Probe { check: check?, interval, timeout } })
     }
 
     fn check(
@@ -226,22 +210,6 @@ impl Validator<'_> {
                 self.problems.key(&at.key("tcp"), Fault::new("both `http` and `tcp`").allow(one));
                 None
             }
-        }
-    }
-
-    fn http_check(&self, typed: &file::HttpCheck, at: &At<'_>) -> model::ProbeCheck {
-        let statuses = match &typed.statuses {
-            Field::Absent => vec![defaults::PROBE_STATUSES],
-            _ => {
-                let typed = self.items(&typed.statuses, at, "statuses");
-                typed.into_iter().map(|(statuses, _)| (statuses.0, statuses.1)).collect()
-            }
-        };
-        model::ProbeCheck::Http {
-            path: Arc::from(typed.path.get().map_or("/", |path| &*path.0)),
-            host: typed.host.get().map(|host| Arc::from(&*host.0)),
-            statuses,
-            body: typed.body.get().map(|body| Arc::from(&*body.0)),
         }
     }
 
@@ -278,12 +246,16 @@ impl Validator<'_> {
     }
 
     fn retry(&self, typed: &Field<file::Retry>, at: &At<'_>) -> model::Retry {
-        if let Some(conditions) = typed.get().map(|retry| &retry.conditions)
-            && !conditions.is_absent()
-        {
-            self.items(conditions, &at.key("retry"), "conditions");
-        }
-        retry(typed)
+        let typed = typed.get().cloned().unwrap_or_default();
+        let at = at.key("retry");
+        self.some(&typed.conditions, &at, "conditions");
+        model::Retry { statuses: self.statuses(&typed.statuses, &at), ..retry(&typed) }
+    }
+
+    /// The statuses of the list `statuses` of `at`.
+    fn statuses(&self, typed: &List<Statuses>, at: &At<'_>) -> Vec<(u16, u16)> {
+        let typed = self.any(typed, at, "statuses").into_iter();
+        typed.map(|(statuses, _)| (statuses.0, statuses.1)).collect()
     }
 
     /// The valid items of the list `key` of `at`, which has to have some.
@@ -292,10 +264,27 @@ impl Validator<'_> {
         else {
             return Vec::new();
         };
-        let at = at.key(key);
         if items.is_empty() {
-            self.problems.value(&at, Fault::new("an empty list").allow("at least one item"));
+            self.problems
+                .value(&at.key(key), Fault::new("an empty list").allow("at least one item"));
         }
+        self.any(typed, at, key)
+    }
+
+    /// The valid items of the list `key` of `at`, which may be left out but not be empty: of all or none, it is not clear
+    /// what that would mean.
+    fn some<'f, 't, T>(&self, typed: &'f List<T>, at: &At<'t>, key: &str) -> Vec<(&'f T, At<'t>)> {
+        if typed.get().is_some_and(Vec::is_empty) {
+            let allowed = format!("at least one item, or no `{key}` at all");
+            self.problems.value(&at.key(key), Fault::new("an empty list").allow(allowed));
+        }
+        self.any(typed, at, key)
+    }
+
+    /// The valid items of the list `key` of `at`, which may be left out or empty.
+    fn any<'f, 't, T>(&self, typed: &'f List<T>, at: &At<'t>, key: &str) -> Vec<(&'f T, At<'t>)> {
+        let Some(items) = typed.get() else { return Vec::new() };
+        let at = at.key(key);
         let mut valid = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let at = at.index(index);
@@ -309,6 +298,37 @@ impl Validator<'_> {
             }
         }
         valid
+    }
+
+    /// Which one of the keys of `at` has a value, when exactly one of them has: `keys` are their names and whether they
+    /// are absent.
+    fn exactly_one(&self, at: &At<'_>, keys: &[(&'static str, bool)]) -> Option<&'static str> {
+        let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
+        let mut there = keys.iter().filter(|(_, absent)| !absent).map(|(name, _)| *name);
+        let allowed = || format!("exactly one of {}", listed(&names, "and"));
+        match (there.next(), there.next()) {
+            (Some(one), None) => return Some(one),
+            (Some(one), Some(other)) => {
+                let fault = Fault::new(format!("both `{one}` and `{other}`"));
+                self.problems.key(&at.key(other), fault.allow(allowed()));
+            }
+            (None, _) => match names.iter().find(|name| at.has(name)) {
+                Some(empty) => {
+                    let fault = Fault::new(format!("the key `{empty}` has no value"));
+                    self.problems.key(&at.key(empty), fault.allow(allowed()));
+                }
+                // One that is misspelt has been told.
+                None if at.has_other(&names) => {}
+                None => {
+                    let fault = Fault::new(match names[..] {
+                        [one, other] => format!("neither `{one}` nor `{other}`"),
+                        _ => format!("none of {}", listed(&names, "and")),
+                    });
+                    self.problems.value(at, fault.allow(allowed()));
+                }
+            },
+        }
+        None
     }
 
     /// The value of `key`, which has to be there.
@@ -355,8 +375,10 @@ impl Validator<'_> {
         address: SocketAddr,
         at: &At<'t>,
     ) {
-        // The system chooses a different one for each port 0.
+        // The system chooses a different one for each port 0. An IPv4 address written as IPv6 is the same; anything else
+        // may share a port: our sockets do, and the kernel gives a connection to the most specific address.
         if address.port() != 0 {
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
             self.unique(addresses, address, at);
         }
     }
@@ -374,6 +396,16 @@ impl Validator<'_> {
                 self.problems.value(at, fault.allow(allowed));
             }
         }
+    }
+}
+
+/// Names in a sentence: "`a`, `b` and `c`".
+fn listed(names: &[&str], and: &str) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
     }
 }
 

@@ -34,10 +34,10 @@ impl PassOver {
         self.until()
     }
 
-    /// Takes note of an established connection; returns whether there had been failures.
-    pub(super) fn succeeded(&self) -> bool {
+    /// Takes note of an established connection; returns how many pass-overs in a row that ended, up to 255.
+    pub(super) fn succeeded(&self) -> u32 {
         // The load alone is what nearly every connect pays.
-        self.0.load(Relaxed) != 0 && self.0.swap(0, Relaxed) != 0
+        if self.0.load(Relaxed) == 0 { 0 } else { (self.0.swap(0, Relaxed) & FAILURES) as u32 }
     }
 
     /// Until when the endpoint is passed over; 0 when no connect failed since the last success.
@@ -94,11 +94,11 @@ mod tests {
     #[test]
     fn a_success_ends_it_and_the_next_failure_starts_over() {
         let pass_over = PassOver::default();
-        assert!(!pass_over.succeeded());
+        assert_eq!(pass_over.succeeded(), 0);
         let first = pass_over.failed(START, 1);
         pass_over.failed(first, 1);
-        assert!(pass_over.succeeded());
-        assert!(!pass_over.succeeded());
+        assert_eq!(pass_over.succeeded(), 2);
+        assert_eq!(pass_over.succeeded(), 0);
         assert_eq!(pass_over.until(), Nanos(0));
         assert!(pass_over.failed(START, 1) <= START + FIRST.mul_f64(1.25));
     }

@@ -124,7 +124,7 @@ fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, 
             endpoint.record_probe(Nanos::now(), Err(&reason), AT_ONCE);
         }
         // Unknown, so that its next health probe alone decides.
-        _ if !was_known => endpoint.forget_health(),
+        _ if !was_known => endpoint.forget_health(Nanos::now()),
         _ => {}
     }
     true
@@ -134,7 +134,7 @@ fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, 
 pub(super) fn forget_health(endpoint: &Endpoint) {
     let resolution = endpoint.resolution();
     if !resolution.addresses.is_empty() || resolution.error.is_none() {
-        endpoint.forget_health();
+        endpoint.forget_health(Nanos::now());
     }
 }
 

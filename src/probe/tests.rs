@@ -522,8 +522,8 @@ mod testing {
         };
         let retry = model::Retry {
             attempts: 0,
-            on_connect_failure: false,
-            on_reset: false,
+            conditions: model::RetryConditions { connect_failure: false, reset: false },
+            statuses: Vec::new(),
             budget: model::RetryBudget { ratio: model::Ratio::ZERO, min_per_second: 0 },
         };
         Model {
@@ -540,10 +540,15 @@ mod testing {
                 name: "http".into(),
                 address: "127.0.0.1:0".parse().unwrap(),
                 limits,
+                trusted_proxies: Vec::new(),
             }],
+            routes: vec![model::Route::to_one_backend("demo".into())],
             backends: vec![model::Backend {
                 name: "demo".into(),
                 algorithm: model::Algorithm::RoundRobin,
+                hashing: None,
+                session_affinity: None,
+                slow_start: None,
                 endpoints,
                 health_probe: None,
                 latency_probe: None,

@@ -4,6 +4,8 @@ use super::body::SharedExchange;
 use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::Limits;
+use crate::router::Router;
+use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -29,10 +31,23 @@ pub struct ListenerState {
     pub name: Arc<str>,
     /// Its limits; follow the running snapshot.
     pub limits: Cell<Limits>,
+    /// Whose word on the client is believed; follows the running snapshot.
+    pub trusted_proxies: RefCell<Vec<IpNet>>,
+    /// The routes of the last configuration that knew it: they go on to hold for its connections when it is removed.
+    pub router: RefCell<Arc<Router>>,
     /// When the listener is removed: its connections close with their next response, at the latest then.
-    pub closes_at: Cell<Option<Instant>>,
+    pub closes_at: Cell<Option<Closing>>,
     /// Its open connections, those of other workers included.
     pub open: Arc<AtomicUsize>,
+}
+
+/// The end of a removed listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Closing {
+    /// When its last connection closes.
+    pub at: Instant,
+    /// How long that is after the removal.
+    pub after: Duration,
 }
 
 /// What a connection is doing.
@@ -54,6 +69,8 @@ pub struct ClientState {
     pub peer: SocketAddr,
     /// How it came.
     pub listener: Rc<ListenerState>,
+    /// By chance, from 0 to 1: where it stands among connections that are to close one by one.
+    turn: f32,
     /// What it is doing.
     phase: Cell<Phase>,
     /// Since when it does that.
@@ -91,10 +108,11 @@ pub struct ClientState {
 
 impl ClientState {
     /// The state of a connection that was just accepted.
-    pub fn new(peer: SocketAddr, listener: Rc<ListenerState>, now: Instant) -> Self {
+    pub fn new(peer: SocketAddr, listener: Rc<ListenerState>, turn: f32, now: Instant) -> Self {
         Self {
             peer,
             listener,
+            turn,
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now),
             progress: Cell::new(now),
@@ -113,6 +131,16 @@ impl ClientState {
             upgrade: RefCell::new(None),
             waker: RefCell::new(None),
         }
+    }
+
+    /// When it must close because its listener is removed. Connections that idle close one by one in the second half of the
+    /// time, so that their clients do not come back all at once.
+    pub fn closes_at(&self) -> Option<Instant> {
+        let Closing { at, after } = self.listener.closes_at.get()?;
+        Some(match self.phase.get() {
+            Phase::Idle => at - after.mul_f32(self.turn / 2.0),
+            Phase::Head | Phase::Request | Phase::Streaming(_) => at,
+        })
     }
 
     /// What it is doing.
@@ -197,8 +225,8 @@ impl ClientState {
                 self.finished.replace(Some(record));
             }
             Phase::Idle | Phase::Head | Phase::Request => {
-                let idle = match &record.route {
-                    Some(route) => route.backend.model().timeouts.stream_idle,
+                let idle = match record.backend() {
+                    Some(backend) => backend.model().timeouts.stream_idle,
                     None => self.listener.limits.get().idle_timeout,
                 };
                 self.enter(Phase::Streaming(idle), now);

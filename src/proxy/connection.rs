@@ -51,7 +51,8 @@ pub async fn serve(
     peer: SocketAddr,
     listener: Rc<ListenerState>,
 ) {
-    let state = Rc::new(ClientState::new(peer, listener, Instant::now()));
+    let state =
+        Rc::new(ClientState::new(peer, listener, worker.rng.borrow_mut().f32(), Instant::now()));
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
     state.listener.open.fetch_add(1, Relaxed);
     let _registered = Registered { worker: Rc::clone(&worker), key };
@@ -77,7 +78,7 @@ pub async fn serve(
         }
         state.poll_upload(cx);
         let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
-        let removal = [retires, state.listener.closes_at.get()].into_iter().flatten().min();
+        let removal = [retires, state.closes_at()].into_iter().flatten().min();
         let deadline = [state.deadline(), removal].into_iter().flatten().min();
         if timer.poll(deadline, cx).is_pending() {
             return Poll::Pending;
@@ -141,7 +142,7 @@ fn record_bad_head(worker: &Rc<Worker>, state: &Rc<ClientState>, error: &hyper::
 /// after [`LINGER_AT_MOST`], with the listener's time, and when the process ends.
 async fn linger(mut client: ClientIo, farewell: &[u8], state: &ClientState) {
     let until = Instant::now() + LINGER_AT_MOST;
-    let until = state.listener.closes_at.get().map_or(until, |closes_at| closes_at.min(until));
+    let until = state.closes_at().map_or(until, |closes_at| closes_at.min(until));
     let mut goodbye = pin!(async {
         // A client that reads nothing is not waited for.
         match timeout(LINGER, client.write_all(farewell)).await {

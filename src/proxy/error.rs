@@ -12,13 +12,19 @@ pub enum ProxyError {
     /// The request could be understood in two ways, or not at all.
     #[error("{0}")]
     BadRequest(&'static str),
+    /// The request's path could be understood in two ways, or leads above the root.
+    #[error("the request's path {0}")]
+    BadPath(&'static str),
+    /// No route takes the request.
+    #[error("no route takes this request")]
+    NoRoute,
     /// A CONNECT request: this is not a forward proxy.
     #[error("CONNECT is not supported: this proxy forwards to its own backends only")]
     ConnectRefused,
-    /// The request's body is larger than the listener's `maxBodyBytes`.
+    /// The request's body is larger than the `maxBodyBytes` of its route or listener.
     #[error("the request's body is larger than the {limit} bytes allowed")]
     BodyTooLarge {
-        /// `limits.maxBodyBytes`.
+        /// `maxBodyBytes`.
         limit: u64,
     },
     /// The request's body paused for longer than `bodyTimeout`.
@@ -30,8 +36,8 @@ pub enum ProxyError {
     /// The endpoint speaks HTTP/1.0, so the body's length must be known beforehand.
     #[error("the endpoint speaks HTTP/1.0 and needs a Content-Length")]
     LengthRequired,
-    /// The backend has no endpoint that could be asked.
-    #[error("backend {0} has no endpoint with a weight above 0")]
+    /// The backend has no endpoint that could be asked, or the route no backend.
+    #[error("{0} has no endpoint with a weight above 0")]
     NoEndpoint(String),
     /// No connection to an endpoint could be made.
     #[error("{0}")]
@@ -71,6 +77,8 @@ impl ProxyError {
         use StatusCode as S;
         match self {
             Self::BadRequest(_) => verdict(S::BAD_REQUEST, "bad_request", "http_request_error"),
+            Self::BadPath(_) => verdict(S::BAD_REQUEST, "bad_path", "http_request_error"),
+            Self::NoRoute => verdict(S::NOT_FOUND, "no_route", "destination_not_found"),
             Self::ConnectRefused => {
                 verdict(S::NOT_IMPLEMENTED, "connect_method", "http_request_denied")
             }

@@ -1,19 +1,27 @@
 //! The head that an endpoint receives: written anew from what was understood, never passed through.
 //!
 //! Removed: what concerns only the client's connection (RFC 9110, section 7.6.1), and what clients claim about themselves
-//! (`Forwarded`, `X-Forwarded-*`, also spelt with underscores). Added: who the client is, `Via` (RFC 9110, section 7.6.3)
-//! and the request's id.
+//! (`Forwarded`, `X-Forwarded-*`, also spelt with underscores), unless a trusted proxy says it. Added: who the client is,
+//! `Via` (RFC 9110, section 7.6.3) and the request's id. A route's filter has the last word on all of these, but not on
+//! `Host`, the framing and the connection.
 
+use super::filters::takes_away;
+use super::forwarded::Forwarded;
 use crate::backend::http1::Framing;
 use crate::backend::http1::chunked::is_allowed_trailer;
-use crate::model::EndpointUrl;
+use crate::model::{EndpointUrl, HeaderChanges};
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
 use smallvec::SmallVec;
-use std::net::SocketAddr;
 
 /// The field with a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The field with the addresses that a request came by.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The field with the scheme that the client used.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The field with the host that the client asked for.
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
@@ -23,18 +31,24 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct Outbound<'a> {
     /// The request's head, as the client sent it.
     pub parts: &'a Parts,
-    /// The checked `Host`.
+    /// The `Host` for the endpoint; empty if the client named none.
     pub host: &'a HeaderValue,
+    /// The path for the endpoint, below that of its URL; or `*`.
+    pub path: &'a str,
+    /// The query, without the `?`.
+    pub query: Option<&'a str>,
     /// Where it goes.
     pub url: &'a EndpointUrl,
     /// How its body is delimited.
     pub framing: Framing,
-    /// The fields that name the client, see [`forwarded_fields`].
-    pub forwarded: &'a [u8],
+    /// What it is told of the client.
+    pub forwarded: Forwarded<'a>,
     /// The request's id.
     pub request_id: &'a str,
     /// The protocol to switch to, if the request asks for one that may be passed on.
     pub upgrade: Option<&'a HeaderValue>,
+    /// What the route changes in the fields.
+    pub changes: &'a HeaderChanges,
 }
 
 impl Outbound<'_> {
@@ -49,26 +63,28 @@ impl Outbound<'_> {
             field(out, b"host", self.host.as_bytes());
         }
         let nominated = nominated(&self.parts.headers);
+        let passes = |name: &HeaderName| {
+            !is_dropped(name) || self.forwarded.is_believed() && is_hearsay(name.as_str())
+        };
+        let mut fields = Fields::new(out, self.changes);
         for (name, value) in &self.parts.headers {
-            if !is_dropped(name) && !nominated.contains(name) {
-                field(out, name.as_str().as_bytes(), value.as_bytes());
+            if passes(name) && !nominated.contains(name) {
+                fields.put(name, value.as_bytes());
             }
         }
-        self.encode_framing(out);
-        out.put_slice(self.forwarded);
-        if !self.host.is_empty() {
-            field(out, b"x-forwarded-host", self.host.as_bytes());
-        }
+        self.encode_framing(fields.out);
+        self.forwarded.encode(&self.parts.headers, &mut fields);
         let via: &[u8] = if self.parts.version == Version::HTTP_10 {
             b"1.0 outrigger"
         } else {
             b"1.1 outrigger"
         };
         for before in self.parts.headers.get_all(header::VIA) {
-            field(out, b"via", before.as_bytes());
+            fields.put(&header::VIA, before.as_bytes());
         }
-        field(out, b"via", via);
-        field(out, b"x-request-id", self.request_id.as_bytes());
+        fields.put(&header::VIA, via);
+        fields.put(&X_REQUEST_ID, self.request_id.as_bytes());
+        fields.finish();
         self.encode_connection(out);
         out.put_slice(b"\r\n");
     }
@@ -76,14 +92,14 @@ impl Outbound<'_> {
     fn encode_line(&self, out: &mut BytesMut) {
         out.put_slice(self.parts.method.as_str().as_bytes());
         out.put_u8(b' ');
-        let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
         out.put_slice(self.url.path.as_bytes());
-        // `*` (RFC 9112, section 3.2.4) is no path, and an absolute target may have none.
-        if !target.starts_with('/') && target != "*" {
-            out.put_u8(b'/');
+        // `*` (RFC 9112, section 3.2.4) is no path.
+        if self.path != "*" || self.url.path.is_empty() {
+            out.put_slice(self.path.as_bytes());
         }
-        if target != "*" || self.url.path.is_empty() {
-            out.put_slice(target.as_bytes());
+        if let Some(query) = self.query {
+            out.put_u8(b'?');
+            out.put_slice(query.as_bytes());
         }
         out.put_slice(b" HTTP/1.1\r\n");
     }
@@ -128,10 +144,39 @@ fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// The fields that tell an endpoint who the client is; the same for all requests of a connection.
-pub fn forwarded_fields(peer: SocketAddr) -> Box<[u8]> {
-    let address = peer.ip().to_canonical();
-    format!("x-forwarded-for: {address}\r\nx-forwarded-proto: http\r\n").into_bytes().into()
+/// Writes fields, without those that a route takes away.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    /// For what the route must not change.
+    pub out: &'a mut BytesMut,
+    /// `None` when nothing is changed.
+    changes: Option<&'a HeaderChanges>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
+        Self { out, changes: (!changes.is_empty()).then_some(changes) }
+    }
+
+    /// Whether every field is written as it is put.
+    pub fn are_unchanged(&self) -> bool {
+        self.changes.is_none()
+    }
+
+    /// Writes a field.
+    pub fn put(&mut self, name: &HeaderName, value: &[u8]) {
+        if !self.changes.is_some_and(|changes| takes_away(changes, name)) {
+            field(self.out, name.as_str().as_bytes(), value);
+        }
+    }
+
+    /// Writes the fields that the route sets and adds.
+    fn finish(self) {
+        let Some(changes) = self.changes else { return };
+        for (name, value) in changes.set.iter().chain(&changes.add) {
+            field(self.out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
 }
 
 /// Whether a request's field is not passed on as it is: because it concerns only this connection, is written anew, or
@@ -165,6 +210,13 @@ fn is_claim(name: &str) -> bool {
         [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
         _ => false,
     }
+}
+
+/// Whether a field is a claim about the client that is passed on as it is when a trusted proxy makes it: `X-Forwarded-Port`
+/// and the like, in the usual spelling. The others of that family are written anew.
+fn is_hearsay(name: &str) -> bool {
+    name.strip_prefix("x-forwarded-")
+        .is_some_and(|what| !matches!(what, "for" | "proto" | "host") && !what.contains('_'))
 }
 
 /// The trailers of a request that may be passed on: neither framing nor a client's claims can come in behind the head.

@@ -2,18 +2,21 @@
 
 use super::client::ListenerState;
 use super::worker::Worker;
+use crate::socket;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// How long to wait before accepting again when file descriptors have run out: the queue keeps the clients meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// How many times a socket that is to be closed waits like this for those in its queue: 5 s in all.
 const EXHAUSTED_PAUSES: u32 = 100;
+/// How long clients whose handshake has begun may take to finish it when the process closes its sockets: a round trip.
+const HANDSHAKE: Duration = Duration::from_millis(100);
 /// How often at most that is said.
 const EXHAUSTED_REMINDER: Duration = Duration::from_secs(10);
 
@@ -30,6 +33,12 @@ pub async fn accept(
             biased;
             changed = stop.changed() => if changed.is_err() { break },
             accepted = socket.accept() => take(&worker, &listener, accepted, &mut said).await,
+        }
+    }
+    if worker.closing.get() && socket::let_nobody_in(&socket).is_ok() {
+        let end = Instant::now() + HANDSHAKE;
+        while let Ok(accepted) = timeout_at(end, socket.accept()).await {
+            take(&worker, &listener, accepted, &mut said).await;
         }
     }
     empty_queue(&worker, &socket, &listener).await;

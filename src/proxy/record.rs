@@ -2,12 +2,13 @@
 
 use super::client::ClientState;
 use super::worker::Worker;
+use crate::backend::Backend;
 use crate::endpoint::InFlight;
 use crate::router::Route;
 use crate::telemetry::observe::Completed;
 use http::{HeaderValue, Method, Uri};
 use serde::{Serialize, Serializer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -33,6 +34,12 @@ pub struct Record {
     pub generation: u64,
     /// Its route, once found.
     pub route: Option<Arc<Route>>,
+    /// Which of the route's targets it goes to, once chosen.
+    pub target: Option<usize>,
+    /// Whether the route itself answers, without a backend.
+    pub is_own_answer: bool,
+    /// Its client's address, if a trusted proxy named it; else the client is the peer.
+    pub client_address: Option<IpAddr>,
     /// Its place on the endpoint that it was given to last.
     pub in_flight: Option<InFlight>,
     /// Attempts so far.
@@ -97,6 +104,8 @@ struct Line<'a> {
     duration_ms: f64,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     algorithm: Option<&'static str>,
@@ -106,7 +115,18 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     request_id: &'a RequestId,
-    client: SocketAddr,
+    client: Client,
+    /// The proxy that named the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+}
+
+/// A client's address; its port is known only if it is the peer.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Client {
+    Peer(SocketAddr),
+    Named(IpAddr),
 }
 
 /// The present time to the millisecond.
@@ -151,11 +171,13 @@ impl Record {
 
     fn count(&self, duration: std::time::Duration) {
         let worker = self.worker.id;
-        let Some(route) = &self.route else {
-            self.worker.shared.refused.record(worker, self.status);
+        let Some(backend) = self.backend() else {
+            let shared = &self.worker.shared;
+            let counter = if self.is_own_answer { &shared.own_answers } else { &shared.refused };
+            counter.record(worker, self.status);
             return;
         };
-        let counters = route.backend.counters();
+        let counters = backend.counters();
         counters.duration.record(worker, duration);
         match &self.in_flight {
             Some(pick) if self.answered => pick.endpoint().requests().record(worker, self.status),
@@ -166,7 +188,12 @@ impl Record {
     }
 
     fn algorithm(&self) -> Option<&'static str> {
-        self.route.as_ref().map(|route| route.backend.model().algorithm.name())
+        self.backend().map(|backend| backend.model().algorithm.name())
+    }
+
+    /// The backend that it goes to.
+    pub fn backend(&self) -> Option<&Arc<Backend>> {
+        self.route.as_ref()?.targets.get(self.target?).map(|target| &target.backend)
     }
 
     fn write_line(&self, duration: std::time::Duration, out: &mut Vec<u8>) {
@@ -185,14 +212,16 @@ impl Record {
             status: self.status.unwrap_or(CLIENT_CLOSED),
             duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
             bytes: self.bytes,
-            backend: self.route.as_ref().map(|route| &**route.backend.name()),
+            route: self.route.as_ref().map(|route| &*route.model.name),
+            backend: self.backend().map(|backend| &**backend.name()),
             algorithm: self.algorithm(),
             generation: self.generation,
             attempts: self.attempts,
             reason: self.reason.unwrap_or("ok"),
             detail: self.detail.as_deref(),
             request_id: &self.request_id,
-            client: self.client.peer,
+            client: self.client_address.map_or(Client::Peer(self.client.peer), Client::Named),
+            peer: self.client_address.map(|_| self.client.peer),
         };
         // Writing to memory cannot fail, and neither can these types.
         let _ = serde_json::to_writer(&mut *out, &line);

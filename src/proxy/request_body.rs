@@ -69,10 +69,15 @@ impl RequestBody {
         }
     }
 
+    /// Whether the body can begin anew: nothing of it is gone.
+    pub fn can_rewind(&self) -> bool {
+        self.kept.is_some() || self.received == 0
+    }
+
     /// Makes the body begin anew. `false` if too much of it is gone.
     pub fn rewind(&mut self) -> bool {
         self.replayed = 0;
-        self.kept.is_some() || self.received == 0
+        self.can_rewind()
     }
 
     /// No other attempt will be made: nothing needs to be kept any more.

@@ -2,9 +2,11 @@
 
 use super::body::ProxyBody;
 use super::error::{ProxyError, Verdict};
+use super::redirect;
 use crate::backend::connection::ConnectError;
+use crate::model::{Answer, FixedResponse};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 /// The answer to a request that failed with `error`.
 pub fn error_response(
@@ -44,6 +46,58 @@ pub fn error_response(
     response
 }
 
+/// The answer that a route gives without asking a backend.
+///
+/// # Errors
+/// When the request cannot be redirected, see [`redirect::location`].
+pub fn own_answer(
+    answer: &Answer,
+    method: &Method,
+    asked: &redirect::Asked<'_>,
+) -> Result<Response<Bytes>, ProxyError> {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    match answer {
+        Answer::Redirect(redirect) => {
+            let location = redirect::location(redirect, asked)?;
+            let status = status(redirect.status);
+            let text = format!("{status}\n");
+            let mut response = own_response(status, method, text.as_bytes(), &plain);
+            response.headers_mut().insert(header::LOCATION, location);
+            Ok(response)
+        }
+        Answer::Fixed(FixedResponse { status: code, body, content_type }) => {
+            Ok(own_response(status(*code), method, body.as_bytes(), content_type))
+        }
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    // The configuration allows no others.
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A response with this body, where its method and status allow one (RFC 9110, sections 9.3.2, 15.3.5, 15.3.6 and 15.4.5).
+fn own_response(
+    status: StatusCode,
+    method: &Method,
+    body: &[u8],
+    content_type: &HeaderValue,
+) -> Response<Bytes> {
+    let has_none = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    let body = if has_none.contains(&status) { b"" } else { body };
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    if !body.is_empty() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, content_type.clone());
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if method != Method::HEAD {
+            *response.body_mut() = Bytes::copy_from_slice(body);
+        }
+    }
+    response
+}
+
 /// What a client may know. Addresses of endpoints are for the access log, not for strangers.
 fn public_message(error: &ProxyError) -> String {
     match error {
@@ -54,6 +108,8 @@ fn public_message(error: &ProxyError) -> String {
         ProxyError::Exchange(_) => "the endpoint did not give a valid response".to_owned(),
         ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
         ProxyError::BadRequest(_)
+        | ProxyError::BadPath(_)
+        | ProxyError::NoRoute
         | ProxyError::ConnectRefused
         | ProxyError::BodyTooLarge { .. }
         | ProxyError::BodyTimeout(_)

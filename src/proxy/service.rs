@@ -1,22 +1,33 @@
 //! One request, from hyper's hands to hyper's hands: whatever happens in between is answered and recorded here.
 
+use super::affinity;
 use super::body::ProxyBody;
 use super::client::ClientState;
+use super::client_address;
 use super::error::ProxyError;
-use super::forward::{self, Answer};
-use super::headers;
+use super::filters;
+use super::forward::{self, Answer, Inbound};
+use super::forwarded::Peer;
+use super::headers::{self, X_FORWARDED_PROTO};
 use super::record::{Record, RequestId};
+use super::redirect;
 use super::respond;
 use super::timer::LazyTimer;
 use super::upgrade::Upgrade;
 use super::validate;
-use super::worker::Worker;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use super::worker::{Taken, Worker};
+use crate::model::Scheme;
+use crate::router::Asked;
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
+};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 
@@ -26,8 +37,8 @@ pub struct Context {
     pub worker: Rc<Worker>,
     /// The client.
     pub client: Rc<ClientState>,
-    /// The fields that name the client to endpoints.
-    pub forwarded: Box<[u8]>,
+    /// Who sends them.
+    pub peer: Peer,
     /// The timer of the request that is being served.
     pub timer: RefCell<LazyTimer>,
 }
@@ -35,8 +46,8 @@ pub struct Context {
 impl Context {
     /// What the requests of `client` share.
     pub fn new(worker: Rc<Worker>, client: Rc<ClientState>) -> Self {
-        let forwarded = headers::forwarded_fields(client.peer);
-        Self { worker, client, forwarded, timer: RefCell::default() }
+        let peer = Peer::new(client.peer.ip());
+        Self { worker, client, peer, timer: RefCell::default() }
     }
 }
 
@@ -58,11 +69,11 @@ pub async fn serve(
             head.status.is_client_error() || head.status.is_server_error()
         }
         Ok(Answer::Upgrade(..)) => false,
-        Ok(Answer::Whole(..)) | Err(_) => true,
+        Ok(Answer::Own(_) | Answer::Whole(..)) | Err(_) => true,
     };
     let cuts_upload = ends_upload && context.client.request_body_is_open();
     let mut response = match answer {
-        Ok(answer) => answer_response(&context, answer, record),
+        Ok(answer) => answer_response(&context, &parts, answer, record),
         Err(error) => failure_response(&parts, &error, record),
     };
     // Without chunks only the close can end a body whose length is not known.
@@ -91,6 +102,9 @@ fn begin_record(context: &Context, parts: &Parts, started: Instant) -> Record {
         request_id,
         generation: 0,
         route: None,
+        target: None,
+        is_own_answer: false,
+        client_address: None,
         in_flight: None,
         attempts: 0,
         status: None,
@@ -119,16 +133,65 @@ async fn admit_and_forward(
 ) -> Result<Answer, ProxyError> {
     let host = validate::host(parts)?;
     record.host = Some(host.clone());
-    let (route, generation) = context.worker.route();
+    record.client_address = client_address(context, parts);
+    let path = validate::path(parts)?;
+    let query = parts.uri.query();
+    let asked = Asked {
+        // What is valid as a host is text.
+        host: host.to_str().unwrap_or_default(),
+        path: &path,
+        query,
+        method: &parts.method,
+        headers: &parts.headers,
+    };
+    let (found, generation) = context.worker.route(&context.client.listener, &asked);
     record.generation = generation;
-    record.route = Some(route);
-    forward::forward(context, parts, host, body, record).await
+    let Taken { route, prefix } = found.ok_or(ProxyError::NoRoute)?;
+    record.route = Some(Arc::clone(&route));
+    if let Some(answer) = &route.model.filters.answer {
+        let scheme = scheme(&parts.headers, record);
+        let asked = redirect::Asked { scheme, host: &host, path: &path, prefix, query };
+        let response = respond::own_answer(answer, &parts.method, &asked)?;
+        record.is_own_answer = true;
+        return Ok(Answer::Own(response));
+    }
+    forward::forward(context, Inbound { parts, host, path, prefix, route: &route }, body, record)
+        .await
+}
+
+/// The client's address, if it is another than the peer's.
+fn client_address(context: &Context, parts: &Parts) -> Option<IpAddr> {
+    let trusted = context.client.listener.trusted_proxies.borrow();
+    if trusted.is_empty() {
+        return None;
+    }
+    client_address::behind_trusted(&parts.headers, context.peer.address, &trusted)
+}
+
+/// The scheme that the client used: that of the listener, unless a trusted proxy says that it was another.
+fn scheme(headers: &HeaderMap, record: &Record) -> Scheme {
+    let told = headers.get(X_FORWARDED_PROTO).filter(|_| record.client_address.is_some());
+    match told {
+        Some(told) if told.as_bytes().eq_ignore_ascii_case(b"https") => Scheme::Https,
+        Some(_) | None => Scheme::Http,
+    }
 }
 
 /// Passes an endpoint's answer on.
-fn answer_response(context: &Context, answer: Answer, mut record: Record) -> Response<ProxyBody> {
+fn answer_response(
+    context: &Context,
+    parts: &Parts,
+    answer: Answer,
+    mut record: Record,
+) -> Response<ProxyBody> {
     let endpoint = record.in_flight.as_ref().map(|pick| pick.endpoint().id());
-    let (head, body) = match answer {
+    let (mut head, body) = match answer {
+        Answer::Own(response) => {
+            let (mut head, body) = response.into_parts();
+            record.status = Some(head.status.as_u16());
+            finish_headers(&mut head.headers, &record);
+            return respond_with(head.status, head.headers, ProxyBody::whole(body).ends(record));
+        }
         Answer::Whole(head, bytes) => (head, ProxyBody::whole(bytes)),
         Answer::Stream(head, exchange, idle) => {
             context.client.streaming_begins(endpoint, idle, Instant::now());
@@ -137,9 +200,11 @@ fn answer_response(context: &Context, answer: Answer, mut record: Record) -> Res
             }
             (head, ProxyBody::stream(exchange))
         }
-        Answer::Upgrade(head, connection, idle) => {
+        Answer::Upgrade(mut head, connection, idle) => {
             record.status = Some(head.status.as_u16());
             record.answered = true;
+            affinity::keep(&mut head.headers, &parts.headers, &record);
+            finish_headers(&mut head.headers, &record);
             context.client.streaming_begins(endpoint, idle, Instant::now());
             context.client.upgrade.replace(Some(Upgrade { connection, record, idle }));
             let mut response =
@@ -150,7 +215,16 @@ fn answer_response(context: &Context, answer: Answer, mut record: Record) -> Res
     };
     record.status = Some(head.status.as_u16());
     record.answered = true;
+    affinity::keep(&mut head.headers, &parts.headers, &record);
+    finish_headers(&mut head.headers, &record);
     respond_with(head.status, head.headers, body.ends(record))
+}
+
+/// Makes the changes that the route asks for in the fields of a response, whoever it is from.
+fn finish_headers(headers: &mut HeaderMap, record: &Record) {
+    if let Some(route) = &record.route {
+        filters::change(headers, &route.model.filters.response_headers);
+    }
 }
 
 fn respond_with(
@@ -168,8 +242,9 @@ fn failure_response(parts: &Parts, error: &ProxyError, mut record: Record) -> Re
     let verdict = error.verdict();
     record.fail(verdict.status.as_u16(), verdict.reason, error.to_string());
     let wants_text = respond::wants_text(&parts.headers);
-    let response =
+    let mut response =
         record.request_id.with(|id| respond::error_response(error, verdict, id, wants_text));
+    finish_headers(response.headers_mut(), &record);
     response.map(|body| body.ends(record))
 }
 
@@ -187,8 +262,11 @@ pub fn record_refusal(
         head: None,
         host: None,
         request_id: RequestId::Ours(new_request_id(&mut worker.rng.borrow_mut())),
-        generation: worker.route().1,
+        generation: worker.generation(),
         route: None,
+        target: None,
+        is_own_answer: false,
+        client_address: None,
         in_flight: None,
         attempts: 0,
         status: Some(status),

@@ -71,7 +71,7 @@ pub async fn converse(
                 .in_flight
                 .as_ref()
                 .and_then(|pick| record.worker.retires_at(pick.endpoint().id()));
-            let removal = [retired, state.listener.closes_at.get()].into_iter().flatten().min();
+            let removal = [retired, state.closes_at()].into_iter().flatten().min();
             if timer.poll([silence, removal].into_iter().flatten().min(), cx).is_pending() {
                 return Poll::Pending;
             }

@@ -3,7 +3,9 @@
 //! Source: RFC 9112, sections 3.2 and 3.3; RFC 9110, section 7.2.
 
 use super::error::ProxyError;
+use crate::model::path::normalise;
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use std::borrow::Cow;
 
 /// A request's host, as the `Host` field upstream will have it.
 pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
@@ -42,6 +44,14 @@ pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
             HeaderValue::from_str(authority)
                 .map_err(|_| ProxyError::BadRequest("the request's target has no valid host"))
         }
+    }
+}
+
+/// A request's path in its normal form, in which it is matched and sent on; `*` (RFC 9112, section 3.2.4) stays.
+pub fn path(parts: &Parts) -> Result<Cow<'_, str>, ProxyError> {
+    match parts.uri.path() {
+        "*" => Ok(Cow::Borrowed("*")),
+        path => normalise(path).map_err(ProxyError::BadPath),
     }
 }
 

@@ -1,11 +1,11 @@
 //! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
 
-use super::client::{ClientState, ListenerState};
+use super::client::{ClientState, Closing, ListenerState};
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
-use crate::model::{AccessLog, Limits, LogOutput};
-use crate::router::Route;
+use crate::model::{self, AccessLog, LogOutput};
+use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
 use slab::Slab;
@@ -26,6 +26,15 @@ const LOG_BATCH_AGE: Duration = Duration::from_millis(10);
 
 /// How long connections may take to go when they are dropped: they only write their lines of the log.
 const ABORT_AT_MOST: Duration = Duration::from_secs(1);
+
+/// The route that takes a request.
+#[derive(Debug)]
+pub struct Taken {
+    /// The route.
+    pub route: Arc<Route>,
+    /// How many bytes of the path the prefix has that it was matched by.
+    pub prefix: Option<usize>,
+}
 
 /// What a worker is asked to do.
 #[derive(Debug)]
@@ -204,15 +213,17 @@ impl Worker {
 
     fn listen(&self, name: Arc<str>, open: Arc<AtomicUsize>) {
         let mut listeners = self.listeners.borrow_mut();
-        let limits = self.limits(&name);
-        // One that was removed before is another, and so are those whose time is over.
-        listeners.retain(|known, entry| {
-            entry.state.closes_at.get().is_none_or(|at| *known != name && at > Instant::now())
-        });
+        let (limits, trusted_proxies) =
+            self.settings(&name, |listener| (listener.limits, listener.trusted_proxies.clone()));
+        let router = Arc::clone(&self.snapshot.borrow_mut().load().router);
+        // One that was removed before is another.
+        listeners.retain(|known, entry| *known != name || entry.state.closes_at.get().is_none());
         listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
             state: Rc::new(ListenerState {
                 name,
                 limits: Cell::new(limits),
+                trusted_proxies: RefCell::new(trusted_proxies),
+                router: RefCell::new(router),
                 closes_at: Cell::new(None),
                 open,
             }),
@@ -248,7 +259,8 @@ impl Worker {
             None => entry.stop = watch::Sender::new(false),
             Some(drain) => {
                 // It stays known meanwhile, for connections that other workers hand over.
-                entry.state.closes_at.set(Some(Instant::now() + drain));
+                let closing = Closing { at: Instant::now() + drain, after: drain };
+                entry.state.closes_at.set(Some(closing));
                 self.wake_clients();
             }
         }
@@ -292,12 +304,26 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// The route of a request, and the generation that it belongs to. The snapshot itself is let go at once, so that
-    /// nothing slow keeps an old one alive.
-    pub fn route(&self) -> (Arc<Route>, u64) {
+    /// The route of a request that came by `listener`, if there is one, and the generation that this belongs to. The snapshot itself is let go at once, so that nothing slow keeps an old one
+    /// alive.
+    pub fn route(&self, listener: &ListenerState, asked: &Asked<'_>) -> (Option<Taken>, u64) {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
-        (Arc::clone(snapshot.router.route()), snapshot.generation)
+        let find = |router: &Router| {
+            let found = router.find(&listener.name, asked)?;
+            Some(Taken { route: Arc::clone(found.route), prefix: found.prefix })
+        };
+        let found = find(&snapshot.router).or_else(|| {
+            // What still comes by a listener that was removed goes where it went before.
+            let removed = !snapshot.router.knows(&listener.name);
+            removed.then(|| find(&listener.router.borrow())).flatten()
+        });
+        (found, snapshot.generation)
+    }
+
+    /// The running generation.
+    pub fn generation(&self) -> u64 {
+        self.snapshot.borrow_mut().load().generation
     }
 
     /// When conversations with a removed endpoint must end; `None` if it is still there.
@@ -305,12 +331,13 @@ impl Worker {
         self.retired.borrow().get(&endpoint).map(|(_, deadline)| *deadline)
     }
 
-    fn limits(&self, listener: &str) -> Limits {
+    /// What `get` takes from the configuration of a listener.
+    fn settings<T>(&self, listener: &str, get: impl Fn(&model::Listener) -> T) -> T {
         let mut cache = self.snapshot.borrow_mut();
         let model = &cache.load().model;
         let found = model.listeners.iter().find(|known| &*known.name == listener);
-        // The first listener's limits for one that is just being removed: it serves nobody any more.
-        found.unwrap_or(&model.listeners[0]).limits
+        // The first listener's for one that is just being removed: it serves nobody any more.
+        get(found.unwrap_or(&model.listeners[0]))
     }
 
     /// Lets go of the old snapshot, and of what only it needed.
@@ -320,6 +347,8 @@ impl Worker {
         for listener in &snapshot.model.listeners {
             if let Some(entry) = self.listeners.borrow().get(&listener.name) {
                 entry.state.limits.set(listener.limits);
+                entry.state.trusted_proxies.replace(listener.trusted_proxies.clone());
+                entry.state.router.replace(Arc::clone(&snapshot.router));
             }
         }
         self.retire_endpoints(&snapshot);
@@ -343,9 +372,13 @@ impl Worker {
     }
 
     fn sweep(&self) {
+        let now = Instant::now();
+        let is_known =
+            |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
+        self.listeners.borrow_mut().retain(|_, entry| is_known(entry));
         let mut pool = self.pool.borrow_mut();
         if !pool.is_empty() {
-            pool.sweep(Instant::now());
+            pool.sweep(now);
         }
     }
 

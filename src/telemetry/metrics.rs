@@ -148,7 +148,9 @@ metrics! {
     REQUESTS = Counter "outrigger_requests_total" ["backend", "endpoint", "code"]
         "Requests by class of status code; endpoint none: no endpoint answered; code none: there was no answer.";
     REQUESTS_REFUSED = Counter "outrigger_requests_refused_total" ["code"]
-        "Requests that were refused before they reached a backend, by class of our answer.";
+        "Requests that were refused, or taken by no route, before they reached a backend, by class of our answer.";
+    REQUESTS_ANSWERED = Counter "outrigger_requests_answered_total" ["code"]
+        "Requests that a route answered itself (redirect, respond), by class of the answer.";
     CLIENT_CONNECTIONS = Gauge "outrigger_client_connections" []
         "Open connections from clients.";
     ACCESS_LOG_DROPPED = Counter "outrigger_access_log_dropped_total" []

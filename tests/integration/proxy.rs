@@ -6,6 +6,8 @@ mod client;
 #[path = "proxy/harness.rs"]
 mod harness;
 
+#[path = "proxy/affinity.rs"]
+mod affinity;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/connections.rs"]
@@ -16,21 +18,33 @@ mod errors;
 mod expect;
 #[path = "proxy/fields.rs"]
 mod fields;
+#[path = "proxy/filters.rs"]
+mod filters;
 #[path = "proxy/http10.rs"]
 mod http10;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/messages.rs"]
 mod messages;
+#[path = "proxy/normalisation.rs"]
+mod normalisation;
+#[path = "proxy/own_answers.rs"]
+mod own_answers;
+#[path = "proxy/policies.rs"]
+mod policies;
 #[path = "proxy/process.rs"]
 mod process;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/routing.rs"]
+mod routing;
 #[path = "proxy/slow_readers.rs"]
 mod slow_readers;
 #[path = "proxy/smuggling.rs"]
 mod smuggling;
 #[path = "proxy/timeouts.rs"]
 mod timeouts;
+#[path = "proxy/trust.rs"]
+mod trust;
 #[path = "proxy/upgrades.rs"]
 mod upgrades;

@@ -40,7 +40,7 @@ async fn the_access_log_can_be_turned_off_and_on_while_it_runs() {
     load("/health?1").requests(3).await.assert_all_ok();
     outrigger.access_log().wait_for(3).await;
     outrigger.reload(&text(false)).await;
-    outrigger.logged("access log changed").await;
+    outrigger.logged("telemetry.accessLog.enabled true → false").await;
     // A worker that has not woken up yet may log a request or two.
     eventually("a request without a line", async || {
         let before = outrigger.access_log().count();
@@ -77,7 +77,7 @@ async fn a_removed_endpoint_gets_nothing_new_and_finishes_what_it_has() {
     outrigger.reload(&config("RoundRobin", &[stays.url()], "")).await;
     outrigger
         .logged(&format!(
-            "backend demo: endpoint {} removed; 0 connections closed, 1 requests",
+            "backend demo: endpoint {} removed, drains for up to 30s; 0 connections closed, 1 requests",
             goes.url()
         ))
         .await;

@@ -15,6 +15,20 @@ fn weights_and_loads() -> impl Strategy<Value = (Vec<u32>, Vec<u32>)> {
     })
 }
 
+/// Whether it compares loads; those that hash have nothing to look up here, and go by chance.
+fn compares(algorithm: Algorithm) -> bool {
+    match algorithm {
+        Algorithm::LeastConnections
+        | Algorithm::LeastResponseTime
+        | Algorithm::PowerOfTwoChoices
+        | Algorithm::PeakEwma => true,
+        Algorithm::RoundRobin
+        | Algorithm::Random
+        | Algorithm::SourceIpHash
+        | Algorithm::ConsistentHash => false,
+    }
+}
+
 fn algorithm() -> impl Strategy<Value = Algorithm> {
     prop::sample::select(Algorithm::ALL.to_vec())
 }
@@ -34,7 +48,7 @@ proptest! {
             let (picked, told) = pick_told(&balancer, &candidates, &mut rng);
             let picked = picked.unwrap();
             prop_assert!(picked.index < weights.len());
-            let compares = !matches!(algorithm, Algorithm::RoundRobin | Algorithm::Random);
+            let compares = compares(algorithm);
             prop_assert_eq!(picked.expected, compares.then_some(loads[picked.index]));
             prop_assert_eq!(told.draw.is_some(), !compares);
             if compares {
@@ -56,7 +70,7 @@ proptest! {
         let seen: HashSet<_> = told.scores.iter().map(|(index, _)| *index).collect();
         prop_assert_eq!(seen.len(), told.scores.len());
         let promised = match algorithm {
-            Algorithm::RoundRobin | Algorithm::Random => 0,
+            _ if !compares(algorithm) => 0,
             Algorithm::PowerOfTwoChoices | Algorithm::PeakEwma => weights.len().min(2),
             _ if weights.len() <= 32 => weights.len(),
             _ => 8,
@@ -201,4 +215,46 @@ fn workers_share_one_round_robin_position() {
     });
     let sum = |index: usize| all.iter().map(|counts| counts[index]).sum::<u32>();
     assert_eq!([sum(0), sum(1), sum(2)], [400, 800, 2000]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    /// A retry goes to another endpoint as long as there is one, and the evidence speaks of the whole list.
+    #[test]
+    fn a_retry_goes_to_another_endpoint(
+        weights in prop::collection::vec(1u32..=20, 1..10), algorithm in algorithm(),
+        failed in any::<u16>(), seed in any::<u64>(),
+    ) {
+        let candidates = candidates(algorithm, &weights);
+        let failed = |index: usize| failed >> index & 1 == 1;
+        let tried: Vec<_> = (0..weights.len())
+            .filter(|index| failed(*index))
+            .map(|index| candidates.list()[index].endpoint.id())
+            .collect();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut told = Told::default();
+        let mut pick = Pick { now: START, hash: None, tried: &tried, rng: &mut rng };
+        let picked = Balancer::new(algorithm).pick(&candidates, &mut pick, &mut told).unwrap();
+        let all_failed = tried.len() == weights.len();
+        prop_assert!(all_failed || !failed(picked.index));
+        prop_assert!(all_failed || !told.scores.iter().any(|(index, _)| failed(*index)));
+        let compared = told.scores.iter().any(|(index, _)| *index == picked.index);
+        prop_assert_eq!(compared, compares(algorithm));
+    }
+}
+
+/// Who is next in turn stays next while requests that failed elsewhere are tried again.
+#[test]
+fn a_retry_takes_nobodys_turn() {
+    let candidates = candidates(Algorithm::RoundRobin, &[1, 1, 1]);
+    let balancer = Balancer::new(Algorithm::RoundRobin);
+    let mut rng = fastrand::Rng::with_seed(1);
+    for turn in 0..9 {
+        let picked = pick_told(&balancer, &candidates, &mut rng).0.unwrap();
+        assert_eq!(picked.index, turn % 3);
+        let tried = [candidates.list()[picked.index].endpoint.id()];
+        let mut pick = Pick { now: START, hash: None, tried: &tried, rng: &mut rng };
+        assert_ne!(balancer.pick(&candidates, &mut pick, &mut ()).unwrap().index, picked.index);
+    }
 }

@@ -172,7 +172,7 @@ impl Simulation {
 
     fn request(&mut self, client: usize) {
         self.refresh();
-        let mut pick = Pick { now: self.now, rng: &mut self.rng };
+        let mut pick = Pick { now: self.now, hash: None, tried: &[], rng: &mut self.rng };
         let picked = self.balancer.pick(&self.candidates, &mut pick, &mut ()).unwrap();
         let index = self.eligible[picked.index];
         let endpoint = &self.list[index].endpoint;
@@ -197,11 +197,11 @@ impl Simulation {
         let endpoint = &self.list[index].endpoint;
         match answer {
             Answer::After(_) => {
-                endpoint.connected();
+                endpoint.connected(self.now);
                 endpoint.record_latency(self.now, self.now.since(since));
             }
             Answer::Reset(_) => {
-                endpoint.connected();
+                endpoint.connected(self.now);
                 endpoint.record_failure(self.now);
             }
             Answer::Refused(_) => {

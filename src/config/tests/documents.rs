@@ -152,7 +152,7 @@ fn the_problems_are_machine_readable() {
             "column": 1,
             "path": "workrs",
             "message": "unknown key `workrs`",
-            "allowed": "admin, probes, workers, shutdown, telemetry, listeners, backends",
+            "allowed": "admin, probes, workers, shutdown, telemetry, listeners, routes, backends",
             "suggestion": "workers",
         }],
         "more": 0,

@@ -1,190 +1,65 @@
-//! What is wrong with types and variables: the exact text of every class of error.
+//! What is wrong with types and variables.
 
 use super::*;
 
 #[test]
 fn a_wrong_type_is_refused() {
-    refuses(
-        &top("workers: []"),
+    refused(
+        "wrong_type",
         &[
-            "config.yaml:5:10: workers: wrong type: found a list",
-            "  allowed: a whole number, 0 to 1024",
-        ],
-    );
-    refuses(
-        &top(r#"workers: "2""#),
-        &[
-            r#"config.yaml:5:10: workers: wrong type: found the text `"2"`"#,
-            "  allowed: a whole number, 0 to 1024",
-            "  did you mean `2`?",
-        ],
-    );
-    refuses(
-        &top("admin: 127.0.0.1:9900"),
-        &[
-            "config.yaml:5:8: admin: wrong type: found the text `127.0.0.1:9900`",
-            "  allowed: a map with the key address",
-        ],
-    );
-    refuses(
-        &top("shutdown: [a]"),
-        &[
-            "config.yaml:5:11: shutdown: wrong type: found a list",
-            "  allowed: a map with the keys drainDelay, drainTimeout",
-        ],
-    );
-    refuses(
-        &top("telemetry: { accessLog: { enabled: yes } }"),
-        &[
-            "config.yaml:5:36: telemetry.accessLog.enabled: wrong type: found the boolean `yes`",
-            "  allowed: `true` or `false`",
-            "  did you mean `true`?",
-        ],
-    );
-    refuses(
-        &top(r#"telemetry: { accessLog: { enabled: "true" } }"#),
-        &[
-            r#"config.yaml:5:36: telemetry.accessLog.enabled: wrong type: found the text `"true"`"#,
-            "  allowed: `true` or `false`",
-            "  did you mean `true`?",
-        ],
-    );
-    refuses(
-        &backend("algorithm: [Random]"),
-        &[
-            "config.yaml:5:16: backends[0].algorithm: wrong type: found a list",
-            "  allowed: the name of an algorithm, or a map with the key name",
-        ],
-    );
-    refuses(
-        "listeners: { name: http }\nbackends: [{ name: demo, endpoints: http://a }]\n",
-        &[
-            "config.yaml:1:12: listeners: wrong type: found a map",
-            "  allowed: a list",
-            "config.yaml:2:37: backends[0].endpoints: wrong type: found the text `http://a`",
-            "  allowed: a list",
-            "  did you mean `[http://a]`?",
-        ],
-    );
-    refuses(
-        &backend("latencyProbe: { tcp: true }"),
-        &[
-            "config.yaml:5:26: backends[0].latencyProbe.tcp: wrong type: found the boolean `true`",
-            "  allowed: an empty map: `{}`",
-        ],
-    );
-    refuses(
-        &backend("timeouts: { connect: {} }"),
-        &[
-            "config.yaml:5:26: backends[0].timeouts.connect: wrong type: found a map",
-            "  allowed: a duration such as `250ms`, `5s` or `1m30s` (units: ns, us, ms, s, m, h)",
+            &top("workers: []"),
+            &top(r#"workers: "2""#),
+            &top("admin: 127.0.0.1:9900"),
+            &top("shutdown: [a]"),
+            &top("telemetry: { accessLog: { enabled: yes } }"),
+            &top(r#"telemetry: { accessLog: { enabled: "true" } }"#),
+            &backend("algorithm: [Random]"),
+            "listeners: { name: http }\nbackends: [{ name: demo, endpoints: http://a }]\n",
+            &backend("latencyProbe: { tcp: true }"),
+            &backend("timeouts: { connect: {} }"),
         ],
     );
 }
 
 #[test]
 fn what_yaml_takes_for_a_number_or_boolean_is_no_text() {
-    refuses(
-        "listeners: [{ name: 8080, address: 127.0.0.1:8080 }]\nbackends: [{ name: on, endpoints: [http://a] }]\n",
+    refused(
+        "no_text",
         &[
-            "config.yaml:1:21: listeners[0].name: wrong type: found the number `8080`",
-            "  allowed: a name: letters, digits, `-`, `_` and `.`, first a letter or digit, at most 253",
-            r#"  did you mean `"8080"`?"#,
-            "config.yaml:2:20: backends[0].name: wrong type: found the boolean `on`",
-            "  allowed: a name: letters, digits, `-`, `_` and `.`, first a letter or digit, at most 253",
-            r#"  did you mean `"on"`?"#,
-        ],
-    );
-    refuses(
-        "listeners: [{ name: 12:30, address: 127.0.0.1:8080 }]\nbackends: [{ name: 0x1F, endpoints: [8081] }]\n",
-        &[
-            "config.yaml:1:21: listeners[0].name: wrong type: found the number `12:30`",
-            "  allowed: a name: letters, digits, `-`, `_` and `.`, first a letter or digit, at most 253",
-            r#"  did you mean `"12:30"`?"#,
-            "config.yaml:2:20: backends[0].name: wrong type: found the number `0x1F`",
-            "  allowed: a name: letters, digits, `-`, `_` and `.`, first a letter or digit, at most 253",
-            r#"  did you mean `"0x1F"`?"#,
-            "config.yaml:2:38: backends[0].endpoints[0]: `8081` is not a URL of an endpoint: the scheme is missing",
-            "  allowed: a URL such as `http://localhost:8081` or `http://10.0.0.1:8080/shop`",
-            "  did you mean `http://localhost:8081`?",
+            "listeners: [{ name: 8080, address: 127.0.0.1:8080 }]\nbackends: [{ name: on, endpoints: [http://a] }]\n",
+            "listeners: [{ name: 12:30, address: 127.0.0.1:8080 }]\nbackends: [{ name: 0x1F, endpoints: [8081] }]\n",
         ],
     );
 }
 
 #[test]
 fn an_unset_variable_is_refused() {
-    refuses(
-        &top("workers: ${UNSET}"),
-        &[
-            "config.yaml:5:10: workers: the variable `UNSET` is not set",
-            "  allowed: a variable that is set, or a default: `${UNSET:-…}`",
-        ],
-    );
+    refused("unset_variable", &[&top("workers: ${UNSET}")]);
 }
 
 #[test]
 fn a_malformed_variable_is_refused() {
-    refuses(
-        &top("workers: ${SET"),
+    refused(
+        "malformed_variable",
         &[
-            "config.yaml:5:10: workers: malformed `${`: the closing `}` is missing",
-            "  allowed: `${NAME}` or `${NAME:-default}`; `$${` for a literal `${`",
-        ],
-    );
-    refuses(
-        &top("workers: ${1}"),
-        &[
-            "config.yaml:5:10: workers: malformed `${`: a name of letters, digits and `_` is wanted",
-            "  allowed: `${NAME}` or `${NAME:-default}`; `$${` for a literal `${`",
-        ],
-    );
-    refuses(
-        &top("workers: ${}"),
-        &[
-            "config.yaml:5:10: workers: malformed `${`: a name of letters, digits and `_` is wanted",
-            "  allowed: `${NAME}` or `${NAME:-default}`; `$${` for a literal `${`",
-        ],
-    );
-    refuses(
-        &top("workers: ${SET-1}"),
-        &[
-            "config.yaml:5:10: workers: malformed `${`: a name of letters, digits and `_` is wanted",
-            "  allowed: `${NAME}` or `${NAME:-default}`; `$${` for a literal `${`",
-        ],
-    );
-    refuses(
-        &top("workers: ${UNSET:-${SET}}"),
-        &[
-            "config.yaml:5:10: workers: malformed `${`: a default cannot hold another variable",
-            "  allowed: `${NAME}` or `${NAME:-default}`; `$${` for a literal `${`",
+            &top("workers: ${SET"),
+            &top("workers: ${1}"),
+            &top("workers: ${}"),
+            &top("workers: ${SET-1}"),
+            &top("workers: ${UNSET:-${SET}}"),
         ],
     );
 }
 
 #[test]
 fn a_variable_s_value_is_never_shown() {
-    refuses(
-        &top(r#"workers: ${SECRET}
+    refused(
+        "secret_variable",
+        &[
+            &top(r#"workers: ${SECRET}
 shutdown: { drainDelay: "${SECRET}" }"#),
-        &[
-            "config.yaml:5:10: workers: `${SECRET}` is not a whole number",
-            "  allowed: a whole number, 0 to 1024",
-            "config.yaml:6:25: shutdown.drainDelay: `${SECRET}` is not a duration: a number and a unit are wanted",
-            "  allowed: a duration such as `250ms`, `5s` or `1m30s` (units: ns, us, ms, s, m, h)",
-        ],
-    );
-    refuses(
-        &backend("algorithm: ${SECRET}"),
-        &[
-            "config.yaml:5:16: backends[0].algorithm: unknown algorithm `${SECRET}`",
-            "  allowed: RoundRobin, Random, LeastConnections, LeastResponseTime, PowerOfTwoChoices, PeakEwma",
-        ],
-    );
-    refuses(
-        &top(r#"telemetry: { accessLog: { enabled: "${SECRET}" } }"#),
-        &[
-            r#"config.yaml:5:36: telemetry.accessLog.enabled: wrong type: found the text `"${SECRET}"`"#,
-            "  allowed: `true` or `false`",
+            &backend("algorithm: ${SECRET}"),
+            &top(r#"telemetry: { accessLog: { enabled: "${SECRET}" } }"#),
         ],
     );
     refuses(

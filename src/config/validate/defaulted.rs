@@ -44,17 +44,13 @@ pub(super) fn limits(typed: &Field<file::Limits>) -> model::Limits {
     }
 }
 
-pub(super) fn retry(typed: &Field<file::Retry>) -> model::Retry {
-    let typed = typed.get().cloned().unwrap_or_default();
-    let on = |condition| match typed.conditions.get() {
-        Some(conditions) => conditions.contains(&Field::Present(condition)),
-        None => true,
-    };
+/// The retries without their statuses.
+pub(super) fn retry(typed: &file::Retry) -> model::Retry {
     let budget = typed.budget.get().cloned().unwrap_or_default();
     model::Retry {
         attempts: number(&typed.attempts, u64::from(defaults::RETRY_ATTEMPTS)) as u32,
-        on_connect_failure: on(file::RetryCondition::ConnectFailure),
-        on_reset: on(file::RetryCondition::Reset),
+        conditions: conditions(&typed.conditions).unwrap_or(model::RetryConditions::ALL),
+        statuses: Vec::new(),
         budget: model::RetryBudget {
             ratio: share(&budget.ratio, defaults::retry_ratio()),
             min_per_second: number(
@@ -63,6 +59,18 @@ pub(super) fn retry(typed: &Field<file::Retry>) -> model::Retry {
             ) as u32,
         },
     }
+}
+
+/// The conditions of a retry, when there are any.
+pub(super) fn conditions(
+    typed: &file::List<file::RetryCondition>,
+) -> Option<model::RetryConditions> {
+    let typed = typed.get()?;
+    let on = |condition| typed.contains(&Field::Present(condition));
+    Some(model::RetryConditions {
+        connect_failure: on(file::RetryCondition::ConnectFailure),
+        reset: on(file::RetryCondition::Reset),
+    })
 }
 
 /// The number, which its bounds keep within what the caller converts it to.

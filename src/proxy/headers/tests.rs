@@ -1,19 +1,35 @@
+use super::super::forwarded::Peer;
 use super::*;
 use http::Request;
+use std::net::IpAddr;
 
 fn encode(request: http::request::Builder, framing: Framing, path: &str) -> String {
+    encode_changed(request, framing, path, None, &HeaderChanges::default())
+}
+
+fn encode_changed(
+    request: http::request::Builder,
+    framing: Framing,
+    path: &str,
+    client: Option<IpAddr>,
+    changes: &HeaderChanges,
+) -> String {
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let url = EndpointUrl { host: "endpoint".into(), port: 80, path: path.into() };
     let host = parts.headers.get("host").cloned().unwrap_or(HeaderValue::from_static(""));
     let mut out = BytesMut::new();
+    let peer = Peer::new("::ffff:192.0.2.1".parse().unwrap());
     let outbound = Outbound {
         parts: &parts,
         host: &host,
+        path: parts.uri.path(),
+        query: parts.uri.query(),
         url: &url,
         framing,
-        forwarded: &forwarded_fields("[::ffff:192.0.2.1]:5".parse().unwrap()),
+        forwarded: Forwarded { peer: &peer, client, host: &host },
         request_id: "id-1",
         upgrade: upgrade(&parts),
+        changes,
     };
     outbound.encode(&mut out);
     String::from_utf8(out.to_vec()).unwrap()
@@ -52,6 +68,47 @@ fn claims_of_clients_about_themselves_are_replaced() {
     assert_eq!(encode(request, Framing::Empty, ""), expected);
 }
 
+fn names(names: &[&'static str]) -> Vec<HeaderName> {
+    names.iter().map(|name| HeaderName::from_static(name)).collect()
+}
+
+fn fields(fields: &[(&'static str, &'static str)]) -> Vec<(HeaderName, HeaderValue)> {
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
+}
+
+#[test]
+fn a_route_has_the_last_word_on_fields_and_none_on_framing() {
+    let changes = HeaderChanges {
+        remove: names(&["via", "host", "content-length", "x-gone"]),
+        set: fields(&[("x-forwarded-proto", "https"), ("x-set", "1")]),
+        add: fields(&[("x-set", "2"), ("x-gone", "3"), ("accept", "text/html")]),
+    };
+    let request = || {
+        Request::post("/")
+            .header("host", "a")
+            .header("accept", "*/*")
+            .header("via", "1.1 x")
+            .header("x-gone", "0")
+            .header("X-Gone", "0")
+            .header("x-set", "0")
+            .header("x-forwarded-port", "9")
+    };
+    let head = "POST / HTTP/1.1\r\nhost: a\r\naccept: */*\r\n";
+    let tail = "x-request-id: id-1\r\nx-forwarded-proto: https\r\nx-set: 1\r\nx-set: 2\r\nx-gone: 3\r\n\
+                accept: text/html\r\n\r\n";
+    let encoded = encode_changed(request(), Framing::Length(5), "", None, &changes);
+    let forwarded = "x-forwarded-for: 192.0.2.1\r\nx-forwarded-host: a\r\n";
+    assert_eq!(encoded, format!("{head}content-length: 5\r\n{forwarded}{tail}"));
+    let client = "203.0.113.9".parse().ok();
+    let encoded = encode_changed(request(), Framing::Length(5), "", client, &changes);
+    let port = "x-forwarded-port: 9\r\n";
+    let forwarded = "x-forwarded-for: 203.0.113.9, 192.0.2.1\r\nx-forwarded-host: a\r\n";
+    assert_eq!(encoded, format!("{head}{port}content-length: 5\r\n{forwarded}{tail}"));
+}
+
 #[test]
 fn the_client_cannot_have_essential_fields_removed() {
     let request = Request::post("/")
@@ -66,9 +123,10 @@ fn the_endpoints_path_comes_before_the_requests() {
     for (uri, path, line) in [
         ("/a?b", "/base", "GET /base/a?b HTTP/1.1"),
         ("http://a?b", "", "GET /?b HTTP/1.1"),
+        ("http://a", "/base", "GET /base/ HTTP/1.1"),
         ("*", "", "GET * HTTP/1.1"),
         ("*", "/base", "GET /base HTTP/1.1"),
-        ("/%2e%2e//x", "", "GET /%2e%2e//x HTTP/1.1"),
+        ("/x?", "", "GET /x? HTTP/1.1"),
     ] {
         let head = encode(Request::get(uri).header("host", "a"), Framing::Empty, path);
         assert_eq!(head.lines().next(), Some(line), "{uri} {path}");

@@ -11,11 +11,17 @@ use tempfile::TempDir;
 use testserver::{Counts, Server};
 
 /// What differs from one test to the other, as it stands in the file.
+#[derive(Default)]
 pub struct Config {
     endpoints: Vec<String>,
     limits: String,
     timeouts: String,
     retry: String,
+    trusted: String,
+    second_listener: String,
+    keys: String,
+    backends: String,
+    routes: String,
     shutdown: String,
     access_log: String,
     admin: &'static str,
@@ -27,16 +33,7 @@ impl Config {
     }
 
     pub fn to_urls(endpoints: Vec<String>) -> Self {
-        let empty = String::new;
-        Self {
-            endpoints,
-            limits: empty(),
-            timeouts: empty(),
-            retry: empty(),
-            shutdown: empty(),
-            access_log: empty(),
-            admin: "",
-        }
+        Self { endpoints, ..Self::default() }
     }
 
     /// `listeners[0].limits`
@@ -52,6 +49,35 @@ impl Config {
     /// `backends[0].retry`
     pub fn retry(self, retry: &str) -> Self {
         Self { retry: retry.to_owned(), ..self }
+    }
+
+    /// `listeners[0].trustedProxies`
+    pub fn trusted(self, trusted: &str) -> Self {
+        Self { trusted: trusted.to_owned(), ..self }
+    }
+
+    /// A second listener, called `other`.
+    pub fn second_listener(self) -> Self {
+        let second_listener = ", { name: other, address: '127.0.0.1:0' }".to_owned();
+        Self { second_listener, ..self }
+    }
+
+    /// More keys of `backends[0]`, in one line.
+    pub fn keys(self, keys: &str) -> Self {
+        Self { keys: format!("  {keys}\n"), ..self }
+    }
+
+    /// Another backend.
+    pub fn backend(mut self, name: &str, servers: &[&Server], keys: &str) -> Self {
+        let urls: Vec<_> = servers.iter().map(|server| server.url()).collect();
+        let urls = urls.join(", ");
+        self.backends += &format!("- {{ name: {name}, endpoints: [{urls}], {keys} }}\n");
+        self
+    }
+
+    /// `routes`, as a list in one line.
+    pub fn routes(self, routes: &str) -> Self {
+        Self { routes: format!("routes: [{routes}]\n"), ..self }
     }
 
     /// `shutdown`
@@ -76,20 +102,28 @@ impl Config {
              workers: 1\n\
              shutdown: {{ {} }}\n\
              telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
-             listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }} }}]\n\
+             listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}] }}{}]\n\
+             {}\
              backends:\n\
              - name: test\n  \
-               algorithm: RoundRobin\n  \
+               {}\
                endpoints: [{}]\n  \
                timeouts: {{ {} }}\n  \
-               retry: {{ {} }}\n",
+               retry: {{ {} }}\n\
+             {}{}",
             self.admin,
             self.shutdown,
             self.access_log,
             self.limits,
+            self.trusted,
+            self.second_listener,
+            self.routes,
+            if self.keys.contains("algorithm:") { "" } else { "algorithm: RoundRobin\n  " },
             self.endpoints.join(", "),
             self.timeouts,
             self.retry,
+            self.keys,
+            self.backends,
         )
     }
 
@@ -141,6 +175,26 @@ impl Proxy {
     pub fn backend(&self) -> Arc<Backend> {
         let app = self.app.as_ref().unwrap();
         Arc::clone(app.store().load().backend("test").unwrap())
+    }
+
+    /// The address of the second listener.
+    pub fn second_address(&self) -> SocketAddr {
+        self.app.as_ref().unwrap().bound().listeners[1].1
+    }
+
+    /// What was refused before it reached a backend, and what routes answered themselves, as the metrics say it.
+    pub async fn without_backend(&self) -> (u64, u64) {
+        let admin = self.app.as_ref().unwrap().bound().admin.unwrap();
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+        let mut client = Client::to(admin).await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        let sum = |name: &str| {
+            let lines = answer.text().lines().filter(|line| line.starts_with(name));
+            lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        };
+        (sum("outrigger_requests_refused_total{"), sum("outrigger_requests_answered_total{"))
     }
 
     /// Tries after the first, and retries that the budget forbade.

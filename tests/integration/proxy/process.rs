@@ -144,6 +144,42 @@ async fn the_access_log_says_why() {
     assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"client_closed".into()));
 }
 
+/// S4: the log shows what was asked for, not what it was taken for, and who is known to have asked.
+#[tokio::test]
+async fn a_line_of_the_access_log_tells_route_client_and_the_path_as_it_came() {
+    let (bad, good) = (server().await, server().await);
+    for (server, status) in [(&bad, 503), (&good, 200)] {
+        server.script("/x", [testserver::Step::answer(status, "")]);
+    }
+    let config = Config::to(&[&bad, &good])
+        .retry("statuses: [503]")
+        .trusted("127.0.0.0/8, 10.0.0.0/8")
+        .routes(
+            "{ name: x, matches: [{ path: { prefix: /x } }], backends: [test] }, \
+             { name: own, matches: [{ path: { prefix: /own } }], filters: [{ respond: { status: 403 } }] }",
+        );
+    let mut process = Process::start(&config, "").await;
+    let named = "X-Forwarded-For: 9.9.9.9, [2001:db8::1]:7, 10.0.0.1\r\n";
+    for (target, fields, status, reason, route, backend, attempts) in [
+        ("/a/..//../%78", named, 200, "ok", Some("x"), Some("test"), 2),
+        ("/own?y", "", 403, "ok", Some("own"), None, 0),
+        ("/elsewhere", "", 404, "no_route", None, None, 0),
+        ("/x/..%2f..%2fetc", "", 400, "bad_path", None, None, 0),
+    ] {
+        let mut client = Client::to(process.address).await;
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        assert_eq!(client.answer().await.status, status, "{target}");
+        let line = process.line().await;
+        let text = |key: &str| line.get(key).map(|value| value.as_str().unwrap());
+        assert_eq!((text("path"), text("reason")), (Some(target), Some(reason)));
+        assert_eq!((text("route"), text("backend")), (route, backend), "{line}");
+        assert_eq!(line["attempts"], attempts, "{line}");
+        let peer = client.stream.local_addr().unwrap().to_string();
+        let known = if fields.is_empty() { ("127.0.0.1", &*peer) } else { ("2001:db8::1", &*peer) };
+        assert_eq!((text("client"), text("peer")), (Some(known.0), Some(known.1)), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn a_line_of_the_access_log_tells_the_whole_request() {
     let server = server().await;
@@ -166,6 +202,8 @@ async fn a_line_of_the_access_log_tells_the_whole_request() {
         ("path", "/bytes/70000?x=1".into()),
         ("status", 200.into()),
         ("bytes", serde_json::Value::from(70_000)),
+        ("route", "default".into()),
+        ("client", client.stream.local_addr().unwrap().to_string().into()),
         ("backend", "test".into()),
         ("algorithm", "RoundRobin".into()),
         ("generation", 1.into()),

@@ -1,0 +1,213 @@
+//! From a [`Model`] to a file that [`super::load`] reads back to an equal model.
+//!
+//! Every default is written out, so the file says all that holds. It is for those who edit a model instead of a file: the
+//! admin interface, once it can. Nobody's own file is ever rewritten, since comments and variables would be lost.
+
+mod routes;
+mod yaml;
+
+use super::scalar::{self, Duration, LoadBound, Quantity, Share};
+use crate::model::{
+    Backend, Endpoint, HashKey, HashTable, HealthProbe, LatencyProbe, Listener, LogOutput, Model,
+    Probe, ProbeCheck, Retry, RetryConditions, SessionAffinity, SlowStart, Timeouts,
+};
+use std::net::SocketAddr;
+use std::time;
+use yaml::Yaml;
+
+/// The file of `model`.
+pub fn write(model: &Model) -> String {
+    let Model { admin, probes, workers, shutdown, access_log, listeners, routes, backends } = model;
+    let output = match access_log.output {
+        LogOutput::Stdout => "Stdout",
+        LogOutput::Stderr => "Stderr",
+    };
+    let access_log = Yaml::map([
+        ("enabled", Some(Yaml::word(access_log.enabled))),
+        ("output", Some(Yaml::word(output))),
+        ("sample", Some(Yaml::word(Share(access_log.sample)))),
+    ]);
+    let shutdown = Yaml::map([
+        ("drainDelay", Some(duration(shutdown.drain_delay))),
+        ("drainTimeout", Some(duration(shutdown.drain_timeout))),
+    ]);
+    let address = |address: String| Yaml::map([("address", Some(Yaml::text(address)))]);
+    let admin = admin.as_ref().map(SocketAddr::to_string).unwrap_or_default();
+    let file = Yaml::map([
+        ("admin", Some(address(admin))),
+        ("probes", probes.map(|probes| address(probes.to_string()))),
+        ("workers", Some(Yaml::word(workers))),
+        ("shutdown", Some(shutdown)),
+        ("telemetry", Some(Yaml::map([("accessLog", Some(access_log))]))),
+        ("listeners", Some(Yaml::list(listeners, listener))),
+        ("routes", Some(Yaml::list(routes, routes::route))),
+        ("backends", Some(Yaml::list(backends, backend))),
+    ]);
+    file.document()
+}
+
+fn listener(listener: &Listener) -> Yaml {
+    let limits = &listener.limits;
+    let quantity = |bytes: usize| Yaml::word(Quantity::<0, { u64::MAX }>(bytes as u64));
+    let limits = Yaml::map([
+        ("headerTimeout", Some(limit(limits.header_timeout))),
+        ("bodyTimeout", Some(limit(limits.body_timeout))),
+        ("idleTimeout", Some(limit(limits.idle_timeout))),
+        ("maxHeaderBytes", Some(quantity(limits.max_header_bytes))),
+        ("maxHeaders", Some(Yaml::word(limits.max_headers))),
+        ("maxBodyBytes", Some(bytes(limits.max_body_bytes))),
+    ]);
+    Yaml::map([
+        ("name", Some(Yaml::text(&listener.name))),
+        ("address", Some(Yaml::text(listener.address))),
+        ("limits", Some(limits)),
+        ("trustedProxies", Some(Yaml::list(&listener.trusted_proxies, Yaml::text))),
+    ])
+}
+
+fn backend(backend: &Backend) -> Yaml {
+    Yaml::map([
+        ("name", Some(Yaml::text(&backend.name))),
+        ("algorithm", Some(algorithm(backend))),
+        ("sessionAffinity", backend.session_affinity.as_ref().map(session_affinity)),
+        ("slowStart", backend.slow_start.as_ref().map(slow_start)),
+        ("endpoints", Some(Yaml::list(&backend.endpoints, endpoint))),
+        ("healthProbe", backend.health_probe.as_ref().map(health_probe)),
+        ("latencyProbe", backend.latency_probe.as_ref().map(latency_probe)),
+        ("timeouts", Some(timeouts(&backend.timeouts))),
+        ("retry", Some(retry(&backend.retry))),
+    ])
+}
+
+fn algorithm(backend: &Backend) -> Yaml {
+    let name = Yaml::word(backend.algorithm);
+    // The other algorithm that hashes has its hashing from its name.
+    let hashing = backend
+        .hashing
+        .as_ref()
+        .filter(|_| backend.algorithm == crate::model::Algorithm::ConsistentHash);
+    let Some(hashing) = hashing else { return name };
+    let (kind, key) = match &hashing.key {
+        HashKey::Header(name) => ("header", Yaml::text(name)),
+        HashKey::Cookie(name) => ("cookie", Yaml::text(name)),
+        HashKey::Query(name) => ("query", Yaml::text(name)),
+        HashKey::ClientAddress => ("source", Yaml::word("ClientAddress")),
+        HashKey::Path => ("source", Yaml::word("Path")),
+    };
+    let table = match hashing.table {
+        HashTable::Maglev => "Maglev",
+        HashTable::Ring => "Ring",
+    };
+    Yaml::map([
+        ("name", Some(name)),
+        ("key", Some(Yaml::map([(kind, Some(key))]))),
+        ("table", Some(Yaml::word(table))),
+        ("boundedLoad", hashing.bounded_load.map(|bound| Yaml::word(LoadBound(bound)))),
+    ])
+}
+
+fn session_affinity(affinity: &SessionAffinity) -> Yaml {
+    let cookie = Yaml::map([
+        ("name", Some(Yaml::text(&affinity.cookie))),
+        ("ttl", Some(limit(affinity.ttl))),
+        ("path", Some(Yaml::text(&affinity.path))),
+    ]);
+    Yaml::map([("cookie", Some(cookie))])
+}
+
+fn slow_start(slow_start: &SlowStart) -> Yaml {
+    Yaml::map([
+        ("window", Some(duration(slow_start.window))),
+        ("minimumWeight", Some(Yaml::word(Share(slow_start.minimum_weight)))),
+    ])
+}
+
+fn endpoint(endpoint: &Endpoint) -> Yaml {
+    Yaml::map([
+        ("url", Some(Yaml::text(&endpoint.url))),
+        ("weight", Some(Yaml::word(endpoint.weight))),
+    ])
+}
+
+fn health_probe(health: &HealthProbe) -> Yaml {
+    let rest = [
+        ("healthyAfter", Some(Yaml::word(health.healthy_after))),
+        ("unhealthyAfter", Some(Yaml::word(health.unhealthy_after))),
+        ("minimumHealthy", Some(Yaml::word(Share(health.minimum_healthy)))),
+    ];
+    Yaml::map(probe(&health.probe).into_iter().chain(rest))
+}
+
+fn latency_probe(latency: &LatencyProbe) -> Yaml {
+    Yaml::map(probe(&latency.probe))
+}
+
+fn probe(probe: &Probe) -> [(&'static str, Option<Yaml>); 3] {
+    let check = match &probe.check {
+        ProbeCheck::Tcp => ("tcp", Some(Yaml::map([]))),
+        ProbeCheck::Http { path, host, statuses: list, body } => (
+            "http",
+            Some(Yaml::map([
+                ("path", Some(Yaml::text(path))),
+                ("host", host.as_ref().map(Yaml::text)),
+                ("statuses", Some(statuses(list))),
+                ("body", body.as_ref().map(Yaml::text)),
+            ])),
+        ),
+    };
+    [
+        check,
+        ("interval", Some(duration(probe.interval))),
+        ("timeout", Some(duration(probe.timeout))),
+    ]
+}
+
+fn timeouts(timeouts: &Timeouts) -> Yaml {
+    Yaml::map([
+        ("connect", Some(limit(timeouts.connect))),
+        ("request", Some(limit(timeouts.request))),
+        ("attempt", Some(limit(timeouts.attempt))),
+        ("streamIdle", Some(limit(timeouts.stream_idle))),
+        ("upgradedIdle", Some(limit(timeouts.upgraded_idle))),
+    ])
+}
+
+fn retry(retry: &Retry) -> Yaml {
+    let budget = Yaml::map([
+        ("ratio", Some(Yaml::word(Share(retry.budget.ratio)))),
+        ("minPerSecond", Some(Yaml::word(retry.budget.min_per_second))),
+    ]);
+    Yaml::map([
+        ("attempts", Some(Yaml::word(retry.attempts))),
+        ("conditions", Some(conditions(retry.conditions))),
+        ("statuses", Some(statuses(&retry.statuses))),
+        ("budget", Some(budget)),
+    ])
+}
+
+fn conditions(conditions: RetryConditions) -> Yaml {
+    let RetryConditions { connect_failure, reset } = conditions;
+    let named = [("ConnectFailure", connect_failure), ("Reset", reset)];
+    Yaml::List(named.iter().filter(|(_, on)| *on).map(|(name, _)| Yaml::word(name)).collect())
+}
+
+fn statuses(list: &[(u16, u16)]) -> Yaml {
+    Yaml::list(list, |(first, last)| Yaml::word(scalar::Statuses(*first, *last)))
+}
+
+fn duration(value: time::Duration) -> Yaml {
+    Yaml::word(Duration(value))
+}
+
+/// A limit of time; none is `0s`.
+fn limit(value: Option<time::Duration>) -> Yaml {
+    duration(value.unwrap_or_default())
+}
+
+/// A limit of size; none is 0.
+fn bytes(value: Option<u64>) -> Yaml {
+    Yaml::word(Quantity::<0, { u64::MAX }>(value.unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What an endpoint is told of the client: `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded`.
+//!
+//! What a client says of itself is replaced. What a trusted proxy says is kept, and what we know is put behind it.
+//!
+//! Source: RFC 7239 for `Forwarded`, which is written only when a trusted proxy has begun it.
+
+use super::headers::{Fields, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use bytes::BufMut;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::net::IpAddr;
+
+/// The scheme of every listener.
+const SCHEME: &[u8] = b"http";
+
+/// The peer of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its address, as IPv4 if it can be.
+    pub address: IpAddr,
+    /// The fields that name it as the client: the same for all requests of a connection.
+    fields: Box<[u8]>,
+}
+
+impl Peer {
+    /// The peer at `address`.
+    pub fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let fields = format!("x-forwarded-for: {address}\r\nx-forwarded-proto: http\r\n");
+        Self { address, fields: fields.into_bytes().into() }
+    }
+}
+
+/// What an endpoint is told of the client of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Forwarded<'a> {
+    /// Who sent it to us.
+    pub peer: &'a Peer,
+    /// The client that the peer names, if it is trusted to.
+    pub client: Option<IpAddr>,
+    /// The host that the client asked for; empty if it named none.
+    pub host: &'a HeaderValue,
+}
+
+impl Forwarded<'_> {
+    /// Whether what the peer says of the client is believed.
+    pub fn is_believed(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Writes the fields for a request that came with `headers`.
+    pub fn encode(&self, headers: &HeaderMap, fields: &mut Fields<'_>) {
+        match self.client {
+            None if fields.are_unchanged() => fields.out.put_slice(&self.peer.fields),
+            None => {
+                fields.put(&X_FORWARDED_FOR, self.peer.address.to_string().as_bytes());
+                fields.put(&X_FORWARDED_PROTO, SCHEME);
+            }
+            Some(client) => {
+                self.encode_chains(client, headers, fields);
+                keep_or_put(&X_FORWARDED_PROTO, SCHEME, headers, fields);
+            }
+        }
+        match self.client {
+            Some(_) if headers.contains_key(X_FORWARDED_HOST) => {
+                keep_or_put(&X_FORWARDED_HOST, b"", headers, fields);
+            }
+            _ if self.host.is_empty() => {}
+            _ => fields.put(&X_FORWARDED_HOST, self.host.as_bytes()),
+        }
+    }
+
+    /// Puts the peer behind those whom it names.
+    fn encode_chains(&self, client: IpAddr, headers: &HeaderMap, fields: &mut Fields<'_>) {
+        let peer = self.peer.address;
+        let mut chain = joined(&X_FORWARDED_FOR, headers);
+        if chain.is_empty() && client != peer {
+            // Only `Forwarded` says it; who reads the other field is to know it, too.
+            chain.extend_from_slice(client.to_string().as_bytes());
+        }
+        append(&mut chain, &peer.to_string());
+        fields.put(&X_FORWARDED_FOR, &chain);
+        let mut chain = joined(&header::FORWARDED, headers);
+        if !chain.is_empty() {
+            let node = match peer {
+                IpAddr::V4(peer) => format!("for={peer}"),
+                IpAddr::V6(peer) => format!("for=\"[{peer}]\""),
+            };
+            append(&mut chain, &node);
+            fields.put(&header::FORWARDED, &chain);
+        }
+    }
+}
+
+/// All values of a field as one.
+fn joined(name: &HeaderName, headers: &HeaderMap) -> Vec<u8> {
+    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    values.join(&b", "[..])
+}
+
+fn append(chain: &mut Vec<u8>, item: &str) {
+    if !chain.is_empty() {
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(item.as_bytes());
+}
+
+/// Writes a field as it came, or with `value` if it did not come.
+fn keep_or_put(name: &HeaderName, value: &[u8], headers: &HeaderMap, fields: &mut Fields<'_>) {
+    if !headers.contains_key(name) {
+        fields.put(name, value);
+    }
+    for kept in headers.get_all(name) {
+        fields.put(name, kept.as_bytes());
+    }
+}
