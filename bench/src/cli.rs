@@ -59,6 +59,9 @@ struct Compare {
     /// Leave Outrigger out: compare the others only
     #[arg(long)]
     peers_only: bool,
+    /// Another Outrigger to measure beside, from before a change
+    #[arg(long, value_name = "FILE", conflicts_with = "peers_only")]
+    before: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -145,6 +148,9 @@ impl Compare {
         if !self.peers_only {
             let program = self.common.outrigger()?;
             peers.extend([Peer::outrigger(&program, false)?, Peer::outrigger(&program, true)?]);
+            if let Some(before) = &self.before {
+                peers.push(Peer::outrigger(before, false)?);
+            }
         }
         let plan = Plan {
             cores: cores()?,

@@ -17,9 +17,11 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub(super) fn of(host: &'a str) -> Self {
-        // The colons of an IPv6 address stand before its bracket.
-        let port = host.rfind(':').filter(|colon| !host[*colon..].contains(']'));
-        let host = &host.as_bytes()[..port.unwrap_or(host.len())];
+        let host = host.as_bytes();
+        // A port is digits behind a colon; the colons of an IPv6 address stand before its bracket.
+        let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let colon = host.len().checked_sub(digits + 1).filter(|colon| host[*colon] == b':');
+        let host = &host[..colon.unwrap_or(host.len())];
         let came = host.strip_suffix(b".").unwrap_or(host);
         let lowered = match came.iter().any(u8::is_ascii_uppercase) {
             true => came.iter().map(u8::to_ascii_lowercase).collect(),
