@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 /// Connections that may wait to be accepted, per socket; the kernel caps it at net.core.somaxconn, whose default this is.
 const BACKLOG: i32 = 4096;
@@ -47,6 +48,9 @@ pub enum BindError {
         source: io::Error,
     },
 }
+
+/// How long clients whose handshake has begun may take to finish it before a socket is closed: a round trip.
+pub const HANDSHAKE: Duration = Duration::from_millis(100);
 
 /// Lets nobody begin a connection to `socket`, a listening one, any more; who has begun may finish and be accepted.
 ///

@@ -14,7 +14,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a request's head may take, and how long a connection may be idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -108,7 +108,13 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         () = accepting => {}
         _ = stopped.changed() => {}
     }
-    // Who waits to be accepted would get a reset when the socket closes.
+    // Who is on the way in, or waits to be accepted, would get a reset when the socket closes.
+    if socket::let_nobody_in(&listener).is_ok() {
+        let end = Instant::now() + socket::HANDSHAKE;
+        while let Ok(Ok((stream, _))) = timeout_at(end, listener.accept()).await {
+            serve(stream, None);
+        }
+    }
     let Ok(listener) = listener.into_std() else { return };
     while let Ok((stream, _)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));

@@ -15,8 +15,6 @@ use tokio::time::{Instant, timeout_at};
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// How many times a socket that is to be closed waits like this for those in its queue: 5 s in all.
 const EXHAUSTED_PAUSES: u32 = 100;
-/// How long clients whose handshake has begun may take to finish it when the process closes its sockets: a round trip.
-const HANDSHAKE: Duration = Duration::from_millis(100);
 /// How often at most that is said.
 const EXHAUSTED_REMINDER: Duration = Duration::from_secs(10);
 
@@ -35,8 +33,8 @@ pub async fn accept(
             accepted = socket.accept() => take(&worker, &listener, accepted, &mut said).await,
         }
     }
-    if worker.closing.get() && socket::let_nobody_in(&socket).is_ok() {
-        let end = Instant::now() + HANDSHAKE;
+    if socket::let_nobody_in(&socket).is_ok() {
+        let end = Instant::now() + socket::HANDSHAKE;
         while let Ok(accepted) = timeout_at(end, socket.accept()).await {
             take(&worker, &listener, accepted, &mut said).await;
         }
