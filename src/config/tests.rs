@@ -9,12 +9,6 @@ fn read(text: &str) -> Result<Model, String> {
     loaded.map(|loaded| loaded.model).map_err(|problems| problems.to_string())
 }
 
-/// Holds a file to be refused with exactly these lines.
-#[track_caller]
-fn refuses(text: &str, lines: &[&str]) {
-    assert_eq!(read(text).unwrap_err(), lines.join("\n"), "{text:.300}");
-}
-
 /// Holds files to be refused as `snapshots/<class>.snap` says: each with the lines that matter and what is said about them.
 #[track_caller]
 fn refused(class: &str, files: &[&str]) {
@@ -49,11 +43,16 @@ fn snapshot(class: &str, files: &[&str], said: impl Fn(&str) -> String) {
         case.push_str(&said(file));
         cases.push(case);
     }
+    compare(class, &cases.join("\n\n"));
+}
+
+/// Compares `text` with `snapshots/<class>.snap`.
+#[track_caller]
+fn compare(class: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("tests/snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    let text = cases.join("\n\n");
     settings.bind(|| insta::assert_snapshot!(class, text));
 }
 
