@@ -1,7 +1,7 @@
 //! A worker's idle connections, the most recently used first: the others may then grow old and close.
 
 use super::connection::Connection;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ const MAX_IDLE: usize = 1024;
 /// One worker's idle connections, by the id of their endpoint.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: HashMap<u64, Vec<Idle>>,
+    idle: FxHashMap<u64, Vec<Idle>>,
 }
 
 #[derive(Debug)]

@@ -22,7 +22,7 @@ pub struct ProxyBody {
     /// Why the response was cut, to be told to hyper once what came before is written.
     failure: Option<(ExchangeError, Rc<ClientState>)>,
     /// Reports the request when the body has ended.
-    request: Option<Record>,
+    request: Option<Box<Record>>,
 }
 
 enum Content {
@@ -43,7 +43,7 @@ impl ProxyBody {
     }
 
     /// Makes the end of this body the end of the request.
-    pub fn ends(mut self, record: Record) -> Self {
+    pub fn ends(mut self, record: Box<Record>) -> Self {
         self.request = Some(record);
         if self.is_end_stream() {
             self.finish();

@@ -5,6 +5,7 @@ use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::Limits;
 use crate::router::Router;
+use bytes::Bytes;
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -90,7 +91,7 @@ pub struct ClientState {
     /// Whether the socket took less than it was offered.
     stalled: Cell<bool>,
     /// The request whose response streamed and is not yet written to its end.
-    finished: RefCell<Option<Record>>,
+    finished: RefCell<Option<Box<Record>>>,
     /// The last status that was written while no request was being served: hyper's own answer to a bad head.
     own_status: Cell<Option<u16>>,
     /// Whether the client has closed its side.
@@ -102,7 +103,7 @@ pub struct ClientState {
     /// The exchange whose upload goes on while its response streams.
     uploading: RefCell<Option<SharedExchange>>,
     /// What the connection turns into once the 101 is written.
-    pub upgrade: RefCell<Option<Upgrade>>,
+    pub upgrade: RefCell<Option<Box<Upgrade>>>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -146,6 +147,13 @@ impl ClientState {
     /// What it is doing.
     pub fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    /// Since when it idles; `None` if it does anything.
+    pub fn idles_since(&self) -> Option<Instant> {
+        // Of a body that is not read to its end hyper reads on.
+        let idles = self.phase.get() == Phase::Idle && !self.body_open.get();
+        idles.then_some(self.since.get())
     }
 
     /// Since when it does that.
@@ -215,7 +223,7 @@ impl ClientState {
 
     /// The response was handed over to its end. Until it is written the client is one that reads slowly, not one that is
     /// silent.
-    pub fn request_ends(&self, record: Record, now: Instant) {
+    pub fn request_ends(&self, record: Box<Record>, now: Instant) {
         self.streams_from.set(None);
         self.stalled.set(false);
         self.progress.set(now);
@@ -391,13 +399,29 @@ fn status_of(bytes: &[u8]) -> Option<u16> {
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
+    /// What was read before and is to be read again.
+    unread: Bytes,
     state: Rc<ClientState>,
 }
 
 impl ClientIo {
     /// Wraps `stream`.
     pub fn new(stream: TcpStream, state: Rc<ClientState>) -> Self {
-        Self { stream, state }
+        Self { stream, unread: Bytes::new(), state }
+    }
+
+    /// Makes `bytes`, which were read last, those that are read next.
+    pub fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
+    /// Ready when there is something to read, or its end.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unread.is_empty() {
+            self.stream.poll_read_ready(cx).map(drop)
+        } else {
+            Poll::Ready(())
+        }
     }
 }
 
@@ -407,6 +431,11 @@ impl AsyncRead for ClientIo {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let size = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(size));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         self.state.bytes_in(&buffer.filled()[before..]);

@@ -1,8 +1,9 @@
-//! One client's connection: hyper speaks HTTP/1 on it, one lazy timer watches it, and its end is made gentle.
+//! One client's connection: hyper speaks HTTP/1 on it while there is something to say, one alarm watches it, and its end is made
+//! gentle.
 
 use super::client::{ClientIo, ClientState, ListenerState, Phase};
 use super::service::{self, Context};
-use super::timer::LazyTimer;
+use super::timer::Alarm;
 use super::upgrade;
 use super::worker::Worker;
 use hyper::server::conn::http1;
@@ -24,6 +25,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 const LINGER: Duration = Duration::from_secs(2);
 /// How long it may go on sending.
 const LINGER_AT_MOST: Duration = Duration::from_secs(30);
+/// How long a connection idles before it gives back what it only needs to be served: hyper alone holds two buffers of 8 KiB.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// The smallest buffer that hyper accepts.
 const MIN_BUFFER: usize = 8 * 1024;
 
@@ -42,6 +45,8 @@ enum End {
     Close,
     /// A response stalled, or the time of the listener, the endpoint or the process is over.
     Abort(&'static str),
+    /// Nothing happened for a while: hyper is not needed until something does.
+    Rest,
 }
 
 /// Serves a connection to its end. It is counted already.
@@ -56,18 +61,48 @@ pub async fn serve(
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
     state.listener.open.fetch_add(1, Relaxed);
     let _registered = Registered { worker: Rc::clone(&worker), key };
-    let limits = state.listener.limits.get();
     let context = Rc::new(Context::new(Rc::clone(&worker), Rc::clone(&state)));
-    let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&state)));
+    let mut alarm = Alarm::new(Rc::clone(&worker.timers));
+    let mut client = ClientIo::new(stream, state);
+    while rest(&context, &client, &mut alarm).await {
+        // Boxed, so that a connection that rests does not hold the memory that it needs at work.
+        match Box::pin(speak(&context, client, &mut alarm)).await {
+            Some(resting) => client = resting,
+            None => return,
+        }
+    }
+}
+
+/// Waits until there is something to read; `false` when the connection's time is over before.
+async fn rest(context: &Context, client: &ClientIo, alarm: &mut Alarm) -> bool {
+    let Context { worker, client: state, .. } = context;
+    poll_fn(|cx| {
+        state.register(cx);
+        if state.abort.get() || worker.is_ending() {
+            return Poll::Ready(false);
+        }
+        if client.poll_readable(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        let deadline = [state.deadline(), state.closes_at()].into_iter().flatten().min();
+        alarm.poll(deadline, cx).map(|()| false)
+    })
+    .await
+}
+
+/// Lets hyper speak HTTP/1 with the client until the connection ends, or until it has idled for a while: then the client is
+/// returned.
+async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Option<ClientIo> {
+    let Context { worker, client: state, .. } = &**context;
+    let limits = state.listener.limits.get();
+    let service = {
+        let context = Rc::clone(context);
+        service_fn(move |request| service::serve(Rc::clone(&context), request))
+    };
     let mut connection = http1::Builder::new()
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER))
-        .serve_connection(
-            io,
-            service_fn(move |request| service::serve(Rc::clone(&context), request)),
-        );
-
-    let mut timer = LazyTimer::default();
+        .serve_connection(TokioIo::new(client), service);
     let end = poll_fn(|cx| {
         state.register(cx);
         if state.abort.get() || worker.is_ending() {
@@ -79,12 +114,17 @@ pub async fn serve(
         state.poll_upload(cx);
         let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
         let removal = [retires, state.closes_at()].into_iter().flatten().min();
-        let deadline = [state.deadline(), removal].into_iter().flatten().min();
-        if timer.poll(deadline, cx).is_pending() {
+        let rests_at = state.idles_since().map(|since| since + REST_AFTER);
+        let deadline = [state.deadline(), removal, rests_at].into_iter().flatten().min();
+        if alarm.poll(deadline, cx).is_pending() {
             return Poll::Pending;
         }
-        if removal.is_some_and(|removal| removal <= Instant::now()) {
+        let now = Instant::now();
+        if removal.is_some_and(|removal| removal <= now) {
             return Poll::Ready(End::Abort("removed"));
+        }
+        if state.deadline().is_none_or(|deadline| now < deadline) {
+            return Poll::Ready(End::Rest);
         }
         Poll::Ready(match state.phase() {
             Phase::Head => End::HeaderTimeout,
@@ -95,36 +135,44 @@ pub async fn serve(
     .await;
 
     match end {
+        End::Rest => {
+            let parts = connection.into_parts();
+            let mut client = parts.io.into_inner();
+            client.unread(parts.read_buf);
+            return Some(client);
+        }
         End::Abort(reason) => {
             state.abort_reason.set(Some(reason));
             drop(connection);
         }
         End::Close => drop(connection),
         End::HeaderTimeout => {
-            service::record_refusal(&worker, &state, 408, "header_timeout");
+            service::record_refusal(worker, state, 408, "header_timeout");
             let client = connection.into_parts().io.into_inner();
             // A head is waited for only when hyper has nothing left to write: this cannot land inside of a response.
-            Box::pin(linger(client, HEADER_TIMEOUT_ANSWER, &state)).await;
+            Box::pin(linger(client, HEADER_TIMEOUT_ANSWER, state)).await;
         }
         End::Done(result) => {
             if let Err(error) = &result {
-                record_bad_head(&worker, &state, error);
+                record_bad_head(worker, state, error);
             }
             let parts = connection.into_parts();
-            let client = parts.io.into_inner();
+            let mut client = parts.io.into_inner();
             let upgrade = state.upgrade.take();
             match upgrade {
-                // Boxed, so that connections that idle do not hold memory for their end.
+                // Boxed, so that other connections do not hold memory for it.
                 Some(upgrade) => {
-                    Box::pin(upgrade::converse(upgrade, client, parts.read_buf, state)).await;
+                    client.unread(parts.read_buf);
+                    Box::pin(upgrade::converse(*upgrade, client, Rc::clone(state))).await;
                 }
                 None => {
                     state.give_up();
-                    Box::pin(linger(client, b"", &state)).await;
+                    Box::pin(linger(client, b"", state)).await;
                 }
             }
         }
     }
+    None
 }
 
 /// hyper has answered a head that it could not parse; we count and log it.

@@ -12,7 +12,7 @@ use super::headers::{self, X_FORWARDED_PROTO};
 use super::record::{Record, RequestId};
 use super::redirect;
 use super::respond;
-use super::timer::LazyTimer;
+use super::timer::Alarm;
 use super::upgrade::Upgrade;
 use super::validate;
 use super::worker::{Taken, Worker};
@@ -39,15 +39,16 @@ pub struct Context {
     pub client: Rc<ClientState>,
     /// Who sends them.
     pub peer: Peer,
-    /// The timer of the request that is being served.
-    pub timer: RefCell<LazyTimer>,
+    /// The alarm of the request that is being served.
+    pub alarm: RefCell<Alarm>,
 }
 
 impl Context {
     /// What the requests of `client` share.
     pub fn new(worker: Rc<Worker>, client: Rc<ClientState>) -> Self {
         let peer = Peer::new(client.peer.ip());
-        Self { worker, client, peer, timer: RefCell::default() }
+        let alarm = RefCell::new(Alarm::new(Rc::clone(&worker.timers)));
+        Self { worker, client, peer, alarm }
     }
 }
 
@@ -59,7 +60,7 @@ pub async fn serve(
     let started = Instant::now();
     context.client.request_begins(!request.body().is_end_stream(), started);
     let (parts, body) = request.into_parts();
-    let mut record = begin_record(&context, &parts, started);
+    let mut record = Box::new(begin_record(&context, &parts, started));
     let is_http10 = parts.version == Version::HTTP_10;
     let answer = admit_and_forward(&context, &parts, body, &mut record).await;
     // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
@@ -182,7 +183,7 @@ fn answer_response(
     context: &Context,
     parts: &Parts,
     answer: Answer,
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Response<ProxyBody> {
     let endpoint = record.in_flight.as_ref().map(|pick| pick.endpoint().id());
     let (mut head, body) = match answer {
@@ -206,7 +207,8 @@ fn answer_response(
             affinity::keep(&mut head.headers, &parts.headers, &record);
             finish_headers(&mut head.headers, &record);
             context.client.streaming_begins(endpoint, idle, Instant::now());
-            context.client.upgrade.replace(Some(Upgrade { connection, record, idle }));
+            let upgrade = Box::new(Upgrade { connection, record, idle });
+            context.client.upgrade.replace(Some(upgrade));
             let mut response =
                 respond_with(head.status, head.headers, ProxyBody::whole(bytes::Bytes::new()));
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -238,7 +240,11 @@ fn respond_with(
     response
 }
 
-fn failure_response(parts: &Parts, error: &ProxyError, mut record: Record) -> Response<ProxyBody> {
+fn failure_response(
+    parts: &Parts,
+    error: &ProxyError,
+    mut record: Box<Record>,
+) -> Response<ProxyBody> {
     let verdict = error.verdict();
     record.fail(verdict.status.as_u16(), verdict.reason, error.to_string());
     let wants_text = respond::wants_text(&parts.headers);

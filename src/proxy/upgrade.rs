@@ -2,9 +2,8 @@
 
 use super::client::{ClientIo, ClientState};
 use super::record::Record;
-use super::timer::LazyTimer;
+use super::timer::Alarm;
 use crate::backend::connection::Connection;
-use bytes::Bytes;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -23,7 +22,7 @@ pub struct Upgrade {
     /// The endpoint's side.
     pub connection: Connection,
     /// The request that asked for it; ends with the conversation.
-    pub record: Record,
+    pub record: Box<Record>,
     /// How long both sides may be silent.
     pub idle: Option<Duration>,
 }
@@ -42,22 +41,16 @@ struct EndpointSide {
 
 /// Carries bytes both ways until both sides have closed, one fails, both are silent for too long, or the endpoint or the
 /// listener is removed and its time is over.
-pub async fn converse(
-    upgrade: Upgrade,
-    mut client: ClientIo,
-    early: Bytes,
-    state: Rc<ClientState>,
-) {
+pub async fn converse(upgrade: Upgrade, mut client: ClientIo, state: Rc<ClientState>) {
     let Upgrade { mut connection, mut record, idle } = upgrade;
     let mut side = EndpointSide { stream: connection.stream, sent: 0 };
     let from_endpoint = connection.received.split().freeze();
     let ended = {
         let mut conversation = pin!(async {
-            side.stream.write_all(&early).await?;
             client.write_all(&from_endpoint).await?;
             copy_bidirectional_with_sizes(&mut client, &mut side, BUFFER, BUFFER).await
         });
-        let mut timer = LazyTimer::default();
+        let mut alarm = Alarm::new(Rc::clone(&record.worker.timers));
         std::future::poll_fn(|cx| {
             state.register(cx);
             if let Poll::Ready(result) = conversation.as_mut().poll(cx) {
@@ -72,7 +65,7 @@ pub async fn converse(
                 .as_ref()
                 .and_then(|pick| record.worker.retires_at(pick.endpoint().id()));
             let removal = [retired, state.closes_at()].into_iter().flatten().min();
-            if timer.poll([silence, removal].into_iter().flatten().min(), cx).is_pending() {
+            if alarm.poll([silence, removal].into_iter().flatten().min(), cx).is_pending() {
                 return Poll::Pending;
             }
             let is_removed = removal.is_some_and(|removal| removal <= Instant::now());

@@ -1,6 +1,7 @@
 //! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
 
 use super::client::{ClientState, Closing, ListenerState};
+use super::timer::Timers;
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
@@ -83,6 +85,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Idle connections to endpoints.
     pub pool: RefCell<Pool>,
+    /// The alarms of its connections.
+    pub timers: Rc<Timers>,
     /// Its source of chance.
     pub rng: RefCell<fastrand::Rng>,
     /// Client connections, so that they can be told of changes.
@@ -123,15 +127,26 @@ pub fn spawn(
     shared: Arc<Shared>,
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
-        let local = tokio::task::LocalSet::new();
-        let worker = Worker::new(id, shared);
-        local.block_on(&runtime, Rc::clone(&worker).run(commands));
+    // The runtime cannot leave its thread, so whether it could be made has to be told.
+    let (built, outcome) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(built.send(Err(error))),
+        };
+        let _ = built.send(Ok(()));
+        let worker = runtime.block_on(async {
+            let worker = Worker::new(id, shared);
+            Rc::clone(&worker).run(commands).await;
+            worker
+        });
         // With the tasks go the last requests, which write their lines on the way.
-        drop(local);
+        drop(runtime);
         worker.flush_log();
-    })
+    })?;
+    outcome.recv().map_err(std::io::Error::other)??;
+    Ok(thread)
 }
 
 impl Worker {
@@ -142,6 +157,7 @@ impl Worker {
         Rc::new(Self {
             id,
             pool: RefCell::default(),
+            timers: Timers::new(),
             rng: RefCell::new(fastrand::Rng::new()),
             clients: RefCell::default(),
             closing: Cell::new(false),
@@ -167,6 +183,7 @@ impl Worker {
         let mut sweep = tokio::time::interval(IDLE_TIMEOUT / 4);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::task::spawn_local(Rc::clone(&self).hand_over_log());
+        tokio::task::spawn_local(Rc::clone(&self.timers).run());
         self.follow_snapshot();
         while !(self.closing.get() && self.ends_unused()) {
             tokio::select! {

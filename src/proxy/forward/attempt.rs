@@ -186,7 +186,7 @@ impl Journey<'_> {
                 let Some((deadline, error)) = self.deadline(exchange, started) else {
                     return Poll::Pending;
                 };
-                if self.context.timer.borrow_mut().poll(Some(deadline), cx).is_pending() {
+                if self.context.alarm.borrow_mut().poll(Some(deadline), cx).is_pending() {
                     return Poll::Pending;
                 }
                 match error {
