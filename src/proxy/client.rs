@@ -161,15 +161,20 @@ impl ClientState {
         self.since.get()
     }
 
-    /// A request's head was read.
-    pub fn request_begins(&self, has_body: bool, now: Instant) {
-        if self.unwritten.replace(false) {
+    /// A request's head was read; returns when.
+    pub fn request_begins(&self, has_body: bool) -> Instant {
+        let now = if self.unwritten.replace(false) {
             // It was pipelined and read before the answer to the one before was written.
             self.end_written();
-        }
+            Instant::now()
+        } else {
+            // It is understood as soon as its last byte has come, or as the answer to the one before is written.
+            self.progress.get()
+        };
         self.enter(Phase::Request, now);
         self.body_open.set(has_body);
         self.early_bytes.set(!has_body && !ends_with_empty_line(&self.tail.get()));
+        now
     }
 
     /// The request's body was read to its end, which was this `piece`, or an empty line after chunks. What came after that
@@ -241,6 +246,7 @@ impl ClientState {
                 // Small and whole, it fits into the socket's buffer: this is the end, and the client may hear of it.
                 let mut record = record;
                 record.complete = true;
+                record.ended = Some(now);
             }
         }
     }

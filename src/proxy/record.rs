@@ -22,6 +22,8 @@ pub struct Record {
     pub worker: Rc<Worker>,
     /// When its head had been read; when it had begun if it never was.
     pub started: Instant,
+    /// When it ended, if not just now.
+    pub ended: Option<Instant>,
     /// Who sent it.
     pub client: Rc<ClientState>,
     /// Its method and its target; `None` if its head could not be read.
@@ -152,7 +154,8 @@ impl Record {
             self.reason = Some(self.client.abort_reason.get().unwrap_or("client_closed"));
         }
         self.status.get_or_insert(CLIENT_CLOSED);
-        let duration = self.started.elapsed();
+        let duration =
+            self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         self.count(duration);
         if self.worker.logs_this() {
             let worker = Rc::clone(&self.worker);

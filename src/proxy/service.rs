@@ -57,8 +57,7 @@ pub async fn serve(
     context: Rc<Context>,
     request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Infallible> {
-    let started = Instant::now();
-    context.client.request_begins(!request.body().is_end_stream(), started);
+    let started = context.client.request_begins(!request.body().is_end_stream());
     let (parts, body) = request.into_parts();
     let mut record = Box::new(begin_record(&context, &parts, started));
     let is_http10 = parts.version == Version::HTTP_10;
@@ -98,6 +97,7 @@ fn begin_record(context: &Context, parts: &Parts, started: Instant) -> Record {
         worker: Rc::clone(&context.worker),
         client: Rc::clone(&context.client),
         started,
+        ended: None,
         head: Some((parts.method.clone(), parts.uri.clone())),
         host: None,
         request_id,
@@ -265,6 +265,7 @@ pub fn record_refusal(
         worker: Rc::clone(worker),
         client: Rc::clone(client),
         started: client.since(),
+        ended: None,
         head: None,
         host: None,
         request_id: RequestId::Ours(new_request_id(&mut worker.rng.borrow_mut())),
