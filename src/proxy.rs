@@ -24,6 +24,8 @@ mod forward;
 mod forwarded;
 pub mod hash_key;
 mod headers;
+mod hops;
+mod interim;
 mod listener;
 mod record;
 pub mod redirect;

@@ -15,7 +15,9 @@ const MAX_FIELDS: usize = 128;
 pub struct Head {
     /// The status code.
     pub status: StatusCode,
-    /// The fields to pass on. `Upgrade` is among them only for 101.
+    /// The reason phrase, where it is not the usual one.
+    pub reason: Option<Bytes>,
+    /// The fields to pass on. `Upgrade` is among them only for 101 and 426.
     pub headers: HeaderMap,
     /// How the body is delimited.
     pub framing: Framing,
@@ -30,8 +32,8 @@ pub struct Head {
 pub enum Parsed {
     /// A final response's head, now taken out of the buffer.
     Final(Head),
-    /// An interim response (1xx), now taken out of the buffer.
-    Interim(StatusCode),
+    /// An interim response (1xx) and the fields to pass on, now taken out of the buffer.
+    Interim(StatusCode, HeaderMap),
     /// Not yet a whole head.
     Partial,
 }
@@ -63,19 +65,22 @@ pub fn parse(buffer: &mut BytesMut, is_head_request: bool) -> Result<Parsed, Exc
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(ExchangeError::Malformed("its status code"))?;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        buffer.advance(length);
-        return Ok(Parsed::Interim(status));
-    }
     let is_http10 = response.version == Some(0);
     // A copy of the head in one piece: its values are slices of it, and the buffer stays free for the body.
     let bytes = Bytes::copy_from_slice(&buffer[..length]);
-    let (headers, signals) = collect(response.headers, buffer, &bytes, status)?;
+    let reason = unusual_reason(response.reason.unwrap_or_default(), status);
+    let (mut headers, signals) = collect(response.headers, buffer, &bytes, status)?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        // It has no body, whatever it says (RFC 9110, section 8.6).
+        headers.remove(header::CONTENT_LENGTH);
+        buffer.advance(length);
+        return Ok(Parsed::Interim(status, headers));
+    }
     let framing = framing(&signals, status, is_head_request, is_http10)?;
     let keep_alive =
         !signals.close && (!is_http10 || signals.keep_alive) && framing != Framing::UntilClose;
     buffer.advance(length);
-    Ok(Parsed::Final(Head { status, headers, framing, keep_alive, is_http10 }))
+    Ok(Parsed::Final(Head { status, reason, headers, framing, keep_alive, is_http10 }))
 }
 
 /// Turns the parser's fields into a map, with values that share `bytes`.
@@ -94,20 +99,45 @@ fn collect(
         let value = bytes.slice(start..start + field.value.len());
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| ExchangeError::Malformed("the value of a header field"))?;
-        if signals.note(&name, &value)? || name == header::UPGRADE && is_switching(status) {
+        if signals.note(&name, &value)? || name == header::UPGRADE && names_protocols(status) {
             headers.append(name, value);
         }
     }
     for name in &signals.nominated {
-        if !(*name == header::UPGRADE && is_switching(status)) {
+        if !(*name == header::UPGRADE && names_protocols(status)) {
             headers.remove(name);
         }
     }
     Ok((headers, signals))
 }
 
-fn is_switching(status: StatusCode) -> bool {
-    status == StatusCode::SWITCHING_PROTOCOLS
+/// Whether a response of this status must have an `Upgrade` field (RFC 9110, sections 15.2.2 and 15.5.22).
+fn names_protocols(status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || status == StatusCode::UPGRADE_REQUIRED
+}
+
+/// The reason phrase, unless it says what the status says already.
+fn unusual_reason(reason: &str, status: StatusCode) -> Option<Bytes> {
+    match status.canonical_reason() {
+        Some(usual) if reason.is_empty() || reason == usual => None,
+        Some(_) | None => Some(Bytes::copy_from_slice(reason.as_bytes())),
+    }
+}
+
+/// Writes an interim response.
+pub fn encode_interim(status: StatusCode, headers: &HeaderMap, out: &mut BytesMut) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 impl Signals {
