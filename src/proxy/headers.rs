@@ -169,7 +169,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
+    /// Writes into `out` what `changes` leave.
+    pub fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
         Self { out, changes: (!changes.is_empty()).then_some(changes) }
     }
 
@@ -282,13 +283,14 @@ pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
     asked.then_some(protocol)
 }
 
-/// Whether the client waits for a 100 before it sends the body.
+/// Whether the client waits for a 100 before it sends the body, and the endpoint hears of it.
 pub fn expects_continue(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11
         && parts
             .headers
             .get(header::EXPECT)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && !has_token(&parts.headers, header::CONNECTION, b"expect")
 }
 
 /// The id that the client gave its request, if it is fit to be logged and passed on.

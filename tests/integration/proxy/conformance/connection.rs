@@ -135,3 +135,32 @@ async fn a_load_balancer_before_itself_comes_to_an_end() {
     assert_eq!((answer.status, answer.reason()), (502, "loop".to_owned()));
     relay.abort();
 }
+
+#[tokio::test]
+async fn the_preface_of_http_2_is_answered_with_the_close() {
+    let server = server().await;
+    let proxy = Proxy::before(&[&server]);
+    let mut client = proxy.client().await;
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    client.is_closed().await;
+    assert_eq!(server.counts().connections, 0);
+}
+
+/// An endpoint that does not hear of the expectation sends no 100.
+#[tokio::test]
+async fn an_expectation_that_ends_here_is_not_waited_for() {
+    let server = server().await;
+    let proxy = Proxy::before(&[&server]);
+    let mut client = proxy.client().await;
+    let started = tokio::time::Instant::now();
+    client
+        .send(
+            "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: expect\r\nExpect: 100-continue\r\n\
+             Content-Length: 2\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(started.elapsed() < std::time::Duration::from_millis(900), "it was waited for");
+    client.send("hi").await;
+    assert_eq!(client.answer().await.json()["body"]["text"], "hi");
+}

@@ -208,3 +208,29 @@ async fn an_encoded_body_is_passed_on_byte_for_byte() {
     let latin: String = body.iter().map(|byte| char::from(*byte)).collect();
     assert!(bytes.ends_with(&latin) && !bytes.contains("chunked"));
 }
+
+#[tokio::test]
+async fn an_answer_with_too_many_fields_is_a_502() {
+    for (fields, status) in [(128, "200 OK"), (129, "502 Bad Gateway")] {
+        let more: String = (1..fields).map(|number| format!("X-{number}: {number}\r\n")).collect();
+        let bytes = answered(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{more}\r\n")).await;
+        assert!(bytes.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{fields}: {bytes}");
+    }
+}
+
+/// An endpoint of HTTP/1.0 sends no 100: the client gets it at once, from us.
+#[tokio::test]
+async fn nobody_waits_for_the_100_of_http_1_0() {
+    let server = server().await;
+    let proxy = Config::to(&[&server]).start();
+    let mut client = proxy.client().await;
+    client.get("/http10?keepalive").await;
+    let started = tokio::time::Instant::now();
+    client
+        .send("POST /no-continue HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        .await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(started.elapsed() < std::time::Duration::from_millis(900), "it was waited for");
+    client.send("hi").await;
+    assert_eq!(client.answer().await.status, 200);
+}
