@@ -5,10 +5,11 @@
 //! 1. `listener`: a worker accepts the connection, or hands it to a worker with less to do.
 //! 2. `connection`: hyper reads the head; timers watch slow and idle clients.
 //! 3. `service`: the request gets its id and its record; whatever happens from here on is answered and logged.
-//! 4. `validate`: what could be understood in two ways is refused, and the path gets its normal form.
+//! 4. `validate`: what could be understood in two ways is refused, and the path gets its normal form; `hops` ends loops.
 //! 5. `worker`: the running snapshot gives the route, and is let go. A route may answer itself (`redirect`, `respond`).
 //! 6. `forward`: a backend picks an endpoint (by `hash_key` or `affinity` where these are asked for), a pooled or new
-//!    connection carries the request (`headers`, `forwarded`, `filters`); failures that may be tried again are.
+//!    connection carries the request (`headers`, `forwarded`, `filters`); failures that may be tried again are, and interim
+//!    responses are passed on (`interim`).
 //! 7. `body`: the response streams to the client, or `upgrade`: both sides talk freely.
 //! 8. `record`: metrics and the access log.
 
@@ -24,6 +25,8 @@ mod forward;
 mod forwarded;
 pub mod hash_key;
 mod headers;
+mod hops;
+mod interim;
 mod listener;
 mod record;
 pub mod redirect;

@@ -6,6 +6,8 @@
 mod architecture;
 #[path = "integration/command_line.rs"]
 mod command_line;
+#[path = "integration/conformance.rs"]
+mod conformance;
 #[path = "integration/demo.rs"]
 mod demo;
 #[path = "integration/mutations.rs"]

@@ -77,6 +77,8 @@ pub struct Exchange<B> {
     body: B,
     upload: Upload,
     download: Download,
+    /// Interim responses for the client.
+    interim: BytesMut,
     keep_alive: bool,
     is_head_request: bool,
     wants_upgrade: bool,
@@ -133,6 +135,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             body: request.body,
             upload: if hold { Upload::Held } else { Upload::Sending },
             download: Download::Head,
+            interim: BytesMut::new(),
             keep_alive: false,
             is_head_request: request.is_head,
             wants_upgrade: request.wants_upgrade,
@@ -140,17 +143,20 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
         }
     }
 
-    /// Sends the request and waits for the response's head. Interim responses (1xx but 101) are consumed; a 100 lets the
-    /// body go.
+    /// Sends the request and waits for the response's head. Interim responses (1xx but 101) are kept for
+    /// [`Exchange::take_interim`], but for 100, which lets the body go.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, ExchangeError>> {
         self.poll_upload(cx)?;
         loop {
             match response::parse(&mut self.connection.received, self.is_head_request)? {
                 Parsed::Final(head) => return Poll::Ready(self.accept(head)),
-                Parsed::Interim(status) => {
-                    if status == http::StatusCode::CONTINUE && self.release_body() {
+                Parsed::Interim(http::StatusCode::CONTINUE, _) => {
+                    if self.release_body() {
                         self.poll_upload(cx)?;
                     }
+                }
+                Parsed::Interim(status, headers) => {
+                    response::encode_interim(status, &headers, &mut self.interim);
                 }
                 Parsed::Partial => {
                     if self.connection.received.len() > MAX_HEAD {
@@ -164,6 +170,11 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
                 }
             }
         }
+    }
+
+    /// The interim responses that came since the last call, encoded for the client.
+    pub fn take_interim(&mut self) -> BytesMut {
+        std::mem::take(&mut self.interim)
     }
 
     /// Lets a held body go. Returns whether it was held.
@@ -196,7 +207,8 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             Download::Done => Some(Bytes::new()),
             Download::Length(length) if length <= self.connection.received.len() as u64 => {
                 self.download = Download::Done;
-                Some(take(&mut self.connection.received, length as usize))
+                // Not copied: the head holds on to the same memory, and both go together.
+                Some(self.connection.received.split_to(length as usize).freeze())
             }
             _ => None,
         }

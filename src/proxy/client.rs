@@ -1,6 +1,7 @@
 //! A client's connection as its timers and its requests see it, and the socket that keeps it up to date.
 
 use super::body::SharedExchange;
+use super::interim::Interim;
 use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::Limits;
@@ -100,6 +101,8 @@ pub struct ClientState {
     pub abort: Cell<bool>,
     /// Why it was dropped, for the record of the request that it cut off.
     pub abort_reason: Cell<Option<&'static str>>,
+    /// Interim responses to the present request.
+    pub interim: Interim,
     /// The exchange whose upload goes on while its response streams.
     uploading: RefCell<Option<SharedExchange>>,
     /// What the connection turns into once the 101 is written.
@@ -128,6 +131,7 @@ impl ClientState {
             peer_closed: Cell::new(false),
             abort: Cell::new(false),
             abort_reason: Cell::new(None),
+            interim: Interim::default(),
             uploading: RefCell::new(None),
             upgrade: RefCell::new(None),
             waker: RefCell::new(None),
@@ -429,6 +433,11 @@ impl ClientIo {
             Poll::Ready(())
         }
     }
+
+    /// Writes what must go before the bytes that hyper is about to write.
+    fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.interim.poll_write(&mut self.stream, cx)
+    }
 }
 
 impl AsyncRead for ClientIo {
@@ -455,7 +464,11 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = match self.poll_before(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            not_yet => not_yet.map_ok(|()| 0),
+        };
+        self.state.interim.message_goes_on();
         self.state.wrote(written, bytes)
     }
 
@@ -465,11 +478,14 @@ impl AsyncWrite for ClientIo {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut joined = [0; JOIN_LIMIT];
+        let before = self.poll_before(cx);
         let stream = Pin::new(&mut self.stream);
-        let written = match join(slices, &mut joined) {
-            Some(bytes) => stream.poll_write(cx, bytes),
-            None => stream.poll_write_vectored(cx, slices),
+        let written = match (before, join(slices, &mut joined)) {
+            (Poll::Ready(Ok(())), Some(bytes)) => stream.poll_write(cx, bytes),
+            (Poll::Ready(Ok(())), None) => stream.poll_write_vectored(cx, slices),
+            (not_yet, _) => not_yet.map_ok(|()| 0),
         };
+        self.state.interim.message_goes_on();
         self.state.wrote(written, slices.first().map_or(&[], |slice| slice))
     }
 
@@ -478,9 +494,10 @@ impl AsyncWrite for ClientIo {
     }
 
     /// hyper comes here whenever it has nothing left to write.
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.interim.message_is_written();
         self.state.all_written();
-        Poll::Ready(Ok(()))
+        self.poll_before(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,6 +9,8 @@ use super::worker::Worker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -31,10 +33,13 @@ const REST_AFTER: Duration = Duration::from_millis(250);
 /// The smallest buffer that hyper accepts.
 const MIN_BUFFER: usize = 8 * 1024;
 
-const HEADER_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    content-type: text/plain; charset=utf-8\r\ncontent-length: 76\r\nconnection: close\r\n\
-    proxy-status: outrigger; error=http_request_error\r\n\r\n\
-    408 Request Timeout\nthe request's head took too long\nreason: header_timeout\n";
+/// The answer to a head that took too long, without its date.
+const HEADER_TIMEOUT_ANSWER: [&str; 2] = [
+    "HTTP/1.1 408 Request Timeout\r\n\
+     content-type: text/plain; charset=utf-8\r\ncontent-length: 76\r\nconnection: close\r\n\
+     proxy-status: outrigger; error=http_request_error\r\ndate: ",
+    "\r\n\r\n408 Request Timeout\nthe request's head took too long\nreason: header_timeout\n",
+];
 
 /// How a connection came to its end.
 enum End {
@@ -151,7 +156,8 @@ async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Op
             service::record_refusal(worker, state, 408, "header_timeout");
             let client = connection.into_parts().io.into_inner();
             // A head is waited for only when hyper has nothing left to write: this cannot land inside of a response.
-            Box::pin(linger(client, HEADER_TIMEOUT_ANSWER, state)).await;
+            let farewell = HEADER_TIMEOUT_ANSWER.join(&http_date(Timestamp::now()));
+            Box::pin(linger(client, farewell.as_bytes(), state)).await;
         }
         End::Done(result) => {
             if let Err(error) = &result {
@@ -185,6 +191,12 @@ fn record_bad_head(worker: &Rc<Worker>, state: &Rc<ClientState>, error: &hyper::
         _ => "head_malformed",
     };
     service::record_refusal(worker, state, status, reason);
+}
+
+/// A time as the `Date` field has it (RFC 9110, section 5.6.7).
+fn http_date(time: Timestamp) -> String {
+    // It has a form for every year of four digits.
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
 }
 
 /// Closes gently: says `farewell` and no more, but reads what the client still sends, until it pauses for [`LINGER`]. Ends

@@ -15,6 +15,15 @@ pub enum ProxyError {
     /// The request's path could be understood in two ways, or leads above the root.
     #[error("the request's path {0}")]
     BadPath(&'static str),
+    /// The request's body is in a transfer coding that we do not know.
+    #[error("the request's Transfer-Encoding is not just `chunked`")]
+    UnknownCoding,
+    /// The request is for an `https` URL and came unencrypted.
+    #[error("the request is for an https URL and did not come by TLS")]
+    Misdirected,
+    /// The request came by here again and again.
+    #[error("the request goes round in circles")]
+    Loop,
     /// No route takes the request.
     #[error("no route takes this request")]
     NoRoute,
@@ -78,6 +87,13 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => verdict(S::BAD_REQUEST, "bad_request", "http_request_error"),
             Self::BadPath(_) => verdict(S::BAD_REQUEST, "bad_path", "http_request_error"),
+            Self::UnknownCoding => {
+                verdict(S::NOT_IMPLEMENTED, "unknown_transfer_coding", "http_request_error")
+            }
+            Self::Misdirected => {
+                verdict(S::MISDIRECTED_REQUEST, "misdirected", "http_request_error")
+            }
+            Self::Loop => verdict(S::BAD_GATEWAY, "loop", "proxy_loop_detected"),
             Self::NoRoute => verdict(S::NOT_FOUND, "no_route", "destination_not_found"),
             Self::ConnectRefused => {
                 verdict(S::NOT_IMPLEMENTED, "connect_method", "http_request_denied")

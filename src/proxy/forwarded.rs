@@ -113,3 +113,27 @@ fn keep_or_put(name: &HeaderName, value: &[u8], headers: &HeaderMap, fields: &mu
         fields.put(name, kept.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HeaderChanges;
+    use bytes::BytesMut;
+
+    #[test]
+    fn a_peer_with_an_ipv6_address_is_put_in_brackets_and_quotes_behind_the_others() {
+        let mut headers = HeaderMap::new();
+        for value in ["for=192.0.2.7", "for=unknown;proto=https"] {
+            headers.append(header::FORWARDED, HeaderValue::from_static(value));
+        }
+        let peer = Peer::new("2001:db8::1".parse().unwrap());
+        let host = HeaderValue::from_static("a");
+        let forwarded = Forwarded { peer: &peer, client: Some(peer.address), host: &host };
+        let (mut out, changes) = (BytesMut::new(), HeaderChanges::default());
+        forwarded.encode(&headers, &mut Fields::new(&mut out, &changes));
+        let written = String::from_utf8(out.to_vec()).unwrap();
+        let expected =
+            "forwarded: for=192.0.2.7, for=unknown;proto=https, for=\"[2001:db8::1]\"\r\n";
+        assert!(written.contains(expected), "{written}");
+    }
+}

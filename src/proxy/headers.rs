@@ -7,6 +7,7 @@
 
 use super::filters::takes_away;
 use super::forwarded::Forwarded;
+use super::hops;
 use crate::backend::http1::Framing;
 use crate::backend::http1::chunked::is_allowed_trailer;
 use crate::model::{EndpointUrl, HeaderChanges};
@@ -69,7 +70,14 @@ impl Outbound<'_> {
         let mut fields = Fields::new(out, self.changes);
         for (name, value) in &self.parts.headers {
             if passes(name) && !nominated.contains(name) {
-                fields.put(name, value.as_bytes());
+                match *name {
+                    header::EXPECT if !self.may_expect(value) => {}
+                    header::MAX_FORWARDS => match hops::after_this(self.parts) {
+                        Some(left) => fields.put(name, itoa::Buffer::new().format(left).as_bytes()),
+                        None => fields.put(name, value.as_bytes()),
+                    },
+                    _ => fields.put(name, value.as_bytes()),
+                }
             }
         }
         self.encode_framing(fields.out);
@@ -102,6 +110,13 @@ impl Outbound<'_> {
             out.put_slice(query.as_bytes());
         }
         out.put_slice(b" HTTP/1.1\r\n");
+    }
+
+    /// Whether an expectation goes on: 100 (Continue) is not to be expected for no body, nor on behalf of HTTP/1.0 (RFC
+    /// 9110, section 10.1.1).
+    fn may_expect(&self, expectation: &HeaderValue) -> bool {
+        let awaited = self.framing != Framing::Empty && self.parts.version == Version::HTTP_11;
+        awaited || !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
     }
 
     fn encode_framing(&self, out: &mut BytesMut) {
@@ -154,7 +169,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
+    /// Writes into `out` what `changes` leave.
+    pub fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
         Self { out, changes: (!changes.is_empty()).then_some(changes) }
     }
 
@@ -240,7 +256,7 @@ fn nominated(headers: &HeaderMap) -> SmallVec<[HeaderName; 2]> {
 }
 
 /// The comma-separated items of a field's value.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value
         .as_bytes()
         .split(|byte| *byte == b',')
@@ -267,13 +283,14 @@ pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
     asked.then_some(protocol)
 }
 
-/// Whether the client waits for a 100 before it sends the body.
+/// Whether the client waits for a 100 before it sends the body, and the endpoint hears of it.
 pub fn expects_continue(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11
         && parts
             .headers
             .get(header::EXPECT)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && !has_token(&parts.headers, header::CONNECTION, b"expect")
 }
 
 /// The id that the client gave its request, if it is fit to be logged and passed on.

@@ -109,6 +109,9 @@ fn public_message(error: &ProxyError) -> String {
         ProxyError::NoEndpoint(_) => "no endpoint is available".to_owned(),
         ProxyError::BadRequest(_)
         | ProxyError::BadPath(_)
+        | ProxyError::UnknownCoding
+        | ProxyError::Misdirected
+        | ProxyError::Loop
         | ProxyError::NoRoute
         | ProxyError::ConnectRefused
         | ProxyError::BodyTooLarge { .. }

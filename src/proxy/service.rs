@@ -9,6 +9,7 @@ use super::filters;
 use super::forward::{self, Answer, Inbound};
 use super::forwarded::Peer;
 use super::headers::{self, X_FORWARDED_PROTO};
+use super::hops;
 use super::record::{Record, RequestId};
 use super::redirect;
 use super::respond;
@@ -18,11 +19,13 @@ use super::validate;
 use super::worker::{Taken, Worker};
 use crate::model::Scheme;
 use crate::router::Asked;
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -83,7 +86,7 @@ pub async fn serve(
     if (ends_by_close || last || cuts_upload)
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
@@ -135,6 +138,10 @@ async fn admit_and_forward(
     let host = validate::host(parts)?;
     record.host = Some(host.clone());
     record.client_address = client_address(context, parts);
+    if let Some(target) = parts.uri.scheme() {
+        validate::scheme(target, scheme(&parts.headers, record))?;
+    }
+    hops::check_loop(&parts.headers)?;
     let path = validate::path(parts)?;
     let query = parts.uri.query();
     let asked = Asked {
@@ -155,6 +162,10 @@ async fn admit_and_forward(
         let response = respond::own_answer(answer, &parts.method, &asked)?;
         record.is_own_answer = true;
         return Ok(Answer::Own(response));
+    }
+    if hops::left(parts)? == Some(0) {
+        record.is_own_answer = true;
+        return Ok(Answer::Own(hops::final_answer(&parts.method)));
     }
     forward::forward(context, Inbound { parts, host, path, prefix, route: &route }, body, record)
         .await
@@ -191,7 +202,8 @@ fn answer_response(
             let (mut head, body) = response.into_parts();
             record.status = Some(head.status.as_u16());
             finish_headers(&mut head.headers, &record);
-            return respond_with(head.status, head.headers, ProxyBody::whole(body).ends(record));
+            let body = ProxyBody::whole(body).ends(record);
+            return respond_with(head.status, None, head.headers, body);
         }
         Answer::Whole(head, bytes) => (head, ProxyBody::whole(bytes)),
         Answer::Stream(head, exchange, idle) => {
@@ -209,8 +221,12 @@ fn answer_response(
             context.client.streaming_begins(endpoint, idle, Instant::now());
             let upgrade = Box::new(Upgrade { connection, record, idle });
             context.client.upgrade.replace(Some(upgrade));
-            let mut response =
-                respond_with(head.status, head.headers, ProxyBody::whole(bytes::Bytes::new()));
+            let mut response = respond_with(
+                head.status,
+                head.reason,
+                head.headers,
+                ProxyBody::whole(Bytes::new()),
+            );
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             return response;
         }
@@ -219,7 +235,10 @@ fn answer_response(
     record.answered = true;
     affinity::keep(&mut head.headers, &parts.headers, &record);
     finish_headers(&mut head.headers, &record);
-    respond_with(head.status, head.headers, body.ends(record))
+    if head.status == StatusCode::UPGRADE_REQUIRED && head.headers.contains_key(header::UPGRADE) {
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    respond_with(head.status, head.reason, head.headers, body.ends(record))
 }
 
 /// Makes the changes that the route asks for in the fields of a response, whoever it is from.
@@ -231,12 +250,18 @@ fn finish_headers(headers: &mut HeaderMap, record: &Record) {
 
 fn respond_with(
     status: StatusCode,
+    reason: Option<Bytes>,
     headers: http::HeaderMap,
     body: ProxyBody,
 ) -> Response<ProxyBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    // hyper has a word of its own for a status that it does not know.
+    let reason = reason.or_else(|| status.canonical_reason().is_none().then(Bytes::new));
+    if let Some(Ok(reason)) = reason.map(ReasonPhrase::try_from) {
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 

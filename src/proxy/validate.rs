@@ -1,10 +1,12 @@
 //! What a request must be before anything is done with it: what could be understood in two ways is refused.
 //!
-//! Source: RFC 9112, sections 3.2 and 3.3; RFC 9110, section 7.2.
+//! Source: RFC 9112, sections 3.2, 3.3 and 6.1; RFC 9110, sections 7.2 and 7.4.
 
 use super::error::ProxyError;
+use super::headers::tokens;
+use crate::model::Scheme;
 use crate::model::path::normalise;
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri};
 use std::borrow::Cow;
 
 /// A request's host, as the `Host` field upstream will have it.
@@ -29,8 +31,11 @@ pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
     }
     match (parts.uri.authority(), field) {
         (None, Some(field)) => Ok(field.clone()),
-        (None, None) if parts.version == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
-        (None, None) => Err(ProxyError::BadRequest("the request has no Host field")),
+        // A target with a host is no excuse (RFC 9112, section 3.2).
+        (_, None) if parts.version != Version::HTTP_10 => {
+            Err(ProxyError::BadRequest("the request has no Host field"))
+        }
+        (None, None) => Ok(HeaderValue::from_static("")),
         (Some(authority), field) => {
             let authority = authority.as_str();
             if !is_valid_host(authority.as_bytes()) {
@@ -55,25 +60,94 @@ pub fn path(parts: &Parts) -> Result<Cow<'_, str>, ProxyError> {
     }
 }
 
+/// Checks the scheme of a target that is a URL, where the client used the scheme `used`.
+///
+/// # Errors
+/// When the client asks for what only TLS could bring, or for another kind of resource altogether.
+pub fn scheme(target: &uri::Scheme, used: Scheme) -> Result<(), ProxyError> {
+    if *target == uri::Scheme::HTTP || *target == uri::Scheme::HTTPS && used == Scheme::Https {
+        Ok(())
+    } else if *target == uri::Scheme::HTTPS {
+        Err(ProxyError::Misdirected)
+    } else {
+        Err(ProxyError::BadRequest("the request's target is neither an http nor an https URL"))
+    }
+}
+
 /// hyper is content with `chunked` as the last of several codings, and we write only that one: the others would be lost.
 fn check_framing(headers: &HeaderMap) -> Result<(), ProxyError> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
-    let first = codings.next();
-    let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if is_chunked && codings.next().is_none() {
-        Ok(())
-    } else {
-        Err(ProxyError::BadRequest("the request's Transfer-Encoding is not just `chunked`"))
+    if !headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    let codings = headers.get_all(header::TRANSFER_ENCODING).into_iter().flat_map(tokens);
+    let mut chunked = 0;
+    let mut others = 0;
+    for coding in codings {
+        let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        chunked += usize::from(is_chunked);
+        others += usize::from(!is_chunked);
+    }
+    match (chunked, others) {
+        (1, 0) => Ok(()),
+        (1, _) => Err(ProxyError::UnknownCoding),
+        (_, _) => Err(ProxyError::BadRequest("the request's body is in chunks more than once")),
     }
 }
 
 /// Whether `host` can only be a host and an optional port: no user, no path, no list.
 fn is_valid_host(host: &[u8]) -> bool {
-    let allowed = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'%' | b'~')
+    let after_name = match host.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+            if !is_address(&rest[..end]) {
+                return false;
+            }
+            &rest[end + 1..]
+        }
+        None => {
+            let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+            if !is_name(&host[..end]) {
+                return false;
+            }
+            &host[end..]
+        }
     };
-    host.iter().all(allowed)
+    match after_name {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// Whether `address` can stand between brackets: of IPv6, or of a version to come (RFC 3986, section 3.2.2).
+fn is_address(address: &[u8]) -> bool {
+    let text = std::str::from_utf8(address).unwrap_or_default();
+    match text.strip_prefix(['v', 'V']) {
+        Some(later) => {
+            later.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-_~".contains(&byte))
+        }
+        None => text.parse::<std::net::Ipv6Addr>().is_ok(),
+    }
+}
+
+/// Whether `name` is a registered name or an IPv4 address.
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'.' | b'-' | b'_' | b'~' => {}
+            b'%' => match after {
+                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    rest = after;
+                }
+                _ => return false,
+            },
+            byte if byte.is_ascii_alphanumeric() => {}
+            _ => return false,
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -97,7 +171,8 @@ mod tests {
         assert_eq!(host_of("/", &["a.example:80"]), Ok("a.example:80".into()));
         assert_eq!(host_of("/", &["[::1]:80"]), Ok("[::1]:80".into()));
         assert_eq!(host_of("http://a.example/x", &["A.example"]), Ok("a.example".into()));
-        assert_eq!(host_of("http://a.example/x", &[]), Ok("a.example".into()));
+        assert_eq!(host_of("/", &["a.example:"]), Ok("a.example:".into()));
+        assert_eq!(host_of("/", &["caf%C3%A9.example"]), Ok("caf%C3%A9.example".into()));
         for (uri, hosts, what) in [
             ("a:80", &["a:80"][..], "the request's target is neither a path nor a URL"),
             ("*", &["a"], "the target `*` is for OPTIONS only"),
@@ -106,8 +181,16 @@ mod tests {
             ("/", &["a, b"], "the Host field is not a host"),
             ("/", &["user@a"], "the Host field is not a host"),
             ("/", &["a/b"], "the Host field is not a host"),
+            ("/", &["a:b"], "the Host field is not a host"),
+            ("/", &["a:1:2"], "the Host field is not a host"),
+            ("/", &["::1"], "the Host field is not a host"),
+            ("/", &["[::1"], "the Host field is not a host"),
+            ("/", &["[::1]a"], "the Host field is not a host"),
+            ("/", &["[a.example]"], "the Host field is not a host"),
+            ("/", &["a%zz"], "the Host field is not a host"),
+            ("http://a/", &[], "the request has no Host field"),
             ("http://a/", &["b"], "the request's target and Host field differ"),
-            ("http://user@a/", &[], "the request's target has no valid host"),
+            ("http://user@a/", &["a"], "the request's target has no valid host"),
         ] {
             assert_eq!(host_of(uri, hosts), Err(what.into()), "{uri} {hosts:?}");
         }

@@ -10,6 +10,8 @@ mod harness;
 mod affinity;
 #[path = "proxy/bodies.rs"]
 mod bodies;
+#[path = "proxy/conformance.rs"]
+mod conformance;
 #[path = "proxy/connections.rs"]
 mod connections;
 #[path = "proxy/errors.rs"]

@@ -26,7 +26,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Files in backticks, each followed by functions in backticks.
-fn held_by(cell: &str) -> Vec<(String, Vec<String>)> {
+pub fn held_by(cell: &str) -> Vec<(String, Vec<String>)> {
     let mut files: Vec<(String, Vec<String>)> = Vec::new();
     for word in cell.split('`').skip(1).step_by(2) {
         match files.last_mut() {
@@ -38,7 +38,7 @@ fn held_by(cell: &str) -> Vec<(String, Vec<String>)> {
     files
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

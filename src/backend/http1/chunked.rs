@@ -126,7 +126,7 @@ fn read_trailers(buffer: &mut BytesMut) -> Result<Step, &'static str> {
     Ok(Step::End((!trailers.is_empty()).then_some(trailers)))
 }
 
-/// Fields that frame or route a message must not arrive after it (RFC 9110, section 6.5.1).
+/// Fields that frame, route or control a message must not arrive after it (RFC 9110, section 6.5.1).
 pub fn is_allowed_trailer(name: &HeaderName) -> bool {
     use http::header;
     ![
@@ -142,6 +142,9 @@ pub fn is_allowed_trailer(name: &HeaderName) -> bool {
         header::CONTENT_TYPE,
         header::CONTENT_ENCODING,
         header::CONTENT_RANGE,
+        header::CACHE_CONTROL,
+        header::EXPECT,
+        header::MAX_FORWARDS,
     ]
     .contains(name)
 }

@@ -3,9 +3,11 @@
 //! Source: RFC 9112, section 6; RFC 9110, section 7.6.1.
 
 use super::{ExchangeError, Framing};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use smallvec::SmallVec;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// The most header fields of a response.
 const MAX_FIELDS: usize = 128;
@@ -15,7 +17,9 @@ const MAX_FIELDS: usize = 128;
 pub struct Head {
     /// The status code.
     pub status: StatusCode,
-    /// The fields to pass on. `Upgrade` is among them only for 101.
+    /// The reason phrase, where it is not the usual one.
+    pub reason: Option<Bytes>,
+    /// The fields to pass on. `Upgrade` is among them only for 101 and 426.
     pub headers: HeaderMap,
     /// How the body is delimited.
     pub framing: Framing,
@@ -30,8 +34,8 @@ pub struct Head {
 pub enum Parsed {
     /// A final response's head, now taken out of the buffer.
     Final(Head),
-    /// An interim response (1xx), now taken out of the buffer.
-    Interim(StatusCode),
+    /// An interim response (1xx) and the fields to pass on, now taken out of the buffer.
+    Interim(StatusCode, HeaderMap),
     /// Not yet a whole head.
     Partial,
 }
@@ -63,51 +67,97 @@ pub fn parse(buffer: &mut BytesMut, is_head_request: bool) -> Result<Parsed, Exc
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(ExchangeError::Malformed("its status code"))?;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        buffer.advance(length);
-        return Ok(Parsed::Interim(status));
-    }
     let is_http10 = response.version == Some(0);
-    // A copy of the head in one piece: its values are slices of it, and the buffer stays free for the body.
-    let bytes = Bytes::copy_from_slice(&buffer[..length]);
-    let (headers, signals) = collect(response.headers, buffer, &bytes, status)?;
+    let spans: Spans = response.headers.iter().map(|field| Span::of(field, buffer)).collect();
+    let reason = unusual_reason(response.reason.unwrap_or_default(), status);
+    // The values are slices of the buffer, which is whole again when the response is gone: mostly before the next one comes.
+    let head = buffer.split_to(length).freeze();
+    let (mut headers, signals) = collect(&spans, &head, status)?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        // It has no body, whatever it says (RFC 9110, section 8.6).
+        headers.remove(header::CONTENT_LENGTH);
+        return Ok(Parsed::Interim(status, headers));
+    }
     let framing = framing(&signals, status, is_head_request, is_http10)?;
     let keep_alive =
         !signals.close && (!is_http10 || signals.keep_alive) && framing != Framing::UntilClose;
-    buffer.advance(length);
-    Ok(Parsed::Final(Head { status, headers, framing, keep_alive, is_http10 }))
+    Ok(Parsed::Final(Head { status, reason, headers, framing, keep_alive, is_http10 }))
 }
 
-/// Turns the parser's fields into a map, with values that share `bytes`.
+/// Where a field's name and its value stand in a head.
+#[derive(Debug)]
+struct Span {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+/// The fields of a head; most responses have no more than fit here.
+type Spans = SmallVec<[Span; 16]>;
+
+impl Span {
+    /// Where `field`, which was parsed from the head at the beginning of `buffer`, stands in it.
+    fn of(field: &httparse::Header<'_>, buffer: &[u8]) -> Self {
+        let range = |part: &[u8]| {
+            let start = part.as_ptr() as usize - buffer.as_ptr() as usize;
+            start..start + part.len()
+        };
+        Self { name: range(field.name.as_bytes()), value: range(field.value) }
+    }
+}
+
+/// Turns the fields of `head` into a map, with values that share its memory.
 fn collect(
-    fields: &[httparse::Header<'_>],
-    buffer: &[u8],
-    bytes: &Bytes,
+    fields: &[Span],
+    head: &Bytes,
     status: StatusCode,
 ) -> Result<(HeaderMap, Signals), ExchangeError> {
     let mut signals = Signals::default();
     let mut headers = HeaderMap::with_capacity(fields.len() + 1);
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes())
+        let name = HeaderName::from_bytes(&head[field.name.clone()])
             .map_err(|_| ExchangeError::Malformed("the name of a header field"))?;
-        let start = field.value.as_ptr() as usize - buffer.as_ptr() as usize;
-        let value = bytes.slice(start..start + field.value.len());
+        let value = head.slice(field.value.clone());
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| ExchangeError::Malformed("the value of a header field"))?;
-        if signals.note(&name, &value)? || name == header::UPGRADE && is_switching(status) {
+        if signals.note(&name, &value)? || name == header::UPGRADE && names_protocols(status) {
             headers.append(name, value);
         }
     }
     for name in &signals.nominated {
-        if !(*name == header::UPGRADE && is_switching(status)) {
+        if !(*name == header::UPGRADE && names_protocols(status)) {
             headers.remove(name);
         }
     }
     Ok((headers, signals))
 }
 
-fn is_switching(status: StatusCode) -> bool {
-    status == StatusCode::SWITCHING_PROTOCOLS
+/// Whether a response of this status must have an `Upgrade` field (RFC 9110, sections 15.2.2 and 15.5.22).
+fn names_protocols(status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || status == StatusCode::UPGRADE_REQUIRED
+}
+
+/// The reason phrase, unless it says what the status says already.
+fn unusual_reason(reason: &str, status: StatusCode) -> Option<Bytes> {
+    match status.canonical_reason() {
+        Some(usual) if reason.is_empty() || reason == usual => None,
+        Some(_) | None => Some(Bytes::copy_from_slice(reason.as_bytes())),
+    }
+}
+
+/// Writes an interim response.
+pub fn encode_interim(status: StatusCode, headers: &HeaderMap, out: &mut BytesMut) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 impl Signals {

@@ -53,6 +53,9 @@ impl Journey<'_> {
             | ProxyError::UploadStalled(_) => failure.cause != Cause::Stale,
             ProxyError::BadRequest(_)
             | ProxyError::BadPath(_)
+            | ProxyError::UnknownCoding
+            | ProxyError::Misdirected
+            | ProxyError::Loop
             | ProxyError::NoRoute
             | ProxyError::ConnectRefused
             | ProxyError::BodyTooLarge { .. }
@@ -137,6 +140,9 @@ pub(super) fn cause(error: &ProxyError, may_be_stale: bool) -> Cause {
         )
         | ProxyError::BadRequest(_)
         | ProxyError::BadPath(_)
+        | ProxyError::UnknownCoding
+        | ProxyError::Misdirected
+        | ProxyError::Loop
         | ProxyError::NoRoute
         | ProxyError::ConnectRefused
         | ProxyError::BodyTooLarge { .. }

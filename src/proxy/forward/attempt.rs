@@ -12,7 +12,7 @@ use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
 use crate::proxy::headers::{self, Outbound};
 use crate::proxy::request_body::{REPLAY_LIMIT, RequestBody};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -177,7 +177,9 @@ impl Journey<'_> {
     ) -> Result<Head, ProxyError> {
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(result) = exchange.poll_head(cx) {
+                let polled = exchange.poll_head(cx);
+                self.pass_interim(exchange);
+                if let Poll::Ready(result) = polled {
                     return Poll::Ready(result.map_err(ProxyError::from));
                 }
                 if self.sent_at.is_none() && exchange.is_sent() {
@@ -197,6 +199,14 @@ impl Journey<'_> {
             }
         })
         .await
+    }
+
+    /// Passes interim responses on to a client that can know them (RFC 9110, section 15.2).
+    fn pass_interim(&self, exchange: &mut Exchange<RequestBody>) {
+        let interim = exchange.take_interim();
+        if !interim.is_empty() && self.inbound.parts.version == Version::HTTP_11 {
+            self.context.client.interim.pass(&interim);
+        }
     }
 
     /// The next deadline, and the error when it passes; without an error the body has been held for long enough.

@@ -76,7 +76,9 @@ async fn interim_answers_are_not_taken_for_the_final_one() {
     let server = server().await;
     let proxy = Proxy::before(&[&server]);
     for target in ["/early-hints", "/early-hints?between=1ms"] {
-        let answer = proxy.get(target).await;
+        let mut client = proxy.client().await;
+        assert_eq!(client.get(target).await.status, 103);
+        let answer = client.answer().await;
         assert_eq!((answer.status, answer.text()), (200, "twenty-four bytes long.\n"));
     }
 }
