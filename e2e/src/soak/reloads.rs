@@ -23,6 +23,9 @@ const ALGORITHMS: [&str; 8] = [
     "{ name: ConsistentHash, key: Path, table: Ring }",
 ];
 
+/// Kinds of edits: a wrong file, a comment, a signal, and changes.
+const KINDS: u32 = 12;
+
 /// What was edited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits {
@@ -44,9 +47,11 @@ pub async fn edit(scene: Arc<Scene>) -> Edits {
     let mut edits = Edits { generation: 1, ..Edits::default() };
     let mut shape = Shape::FIRST;
     let mut comments = 0;
+    // One of each kind first, so that a short soak has them, too.
+    let mut kinds = 0..KINDS;
     while !scene.is_stopping() {
         sleep(Duration::from_millis(rng.u64(50..500))).await;
-        match rng.u32(0..12) {
+        match kinds.next().unwrap_or_else(|| rng.u32(0..KINDS)) {
             0 => refuse(&scene, &mut rng, &shape, &mut edits).await,
             1 => {
                 comments += 1;
@@ -164,7 +169,9 @@ async fn write(scene: &Scene, rng: &mut Rng, text: &str) {
         0 => scene.outrigger.write(text),
         1 => fs::write(scene.outrigger.config(), text).expect("the file is ours"),
         _ => {
-            let (one, two) = text.as_bytes().split_at(rng.usize(0..text.len()));
+            // Where a long pause makes it count, half a file must say nothing new: without its backends it is wrong.
+            let most = text.find("\nbackends:\n").unwrap_or(text.len());
+            let (one, two) = text.as_bytes().split_at(rng.usize(0..most));
             let mut file = fs::File::create(scene.outrigger.config()).expect("the file is ours");
             file.write_all(one).expect("the file is ours");
             sleep(Duration::from_millis(rng.u64(0..10))).await;

@@ -27,7 +27,7 @@ pub struct Scene {
     pub ports: [u16; 2],
     /// The port of the listener that comes and goes.
     pub passing: u16,
-    /// Which of the two it is, and whether it is just being changed: odd meanwhile, and half of it picks the port.
+    /// Twice how often it has moved between the two, and odd while it moves.
     pub moves: AtomicU64,
     stopping: AtomicBool,
 }
