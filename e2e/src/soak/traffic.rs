@@ -131,7 +131,8 @@ pub async fn websocket(client: &mut Client) -> Result {
 }
 
 pub async fn events(client: &mut Client) -> Result {
-    let every = client.rng.u64(1..200);
+    // Not so often that timers, which are rounded up to milliseconds, make it twice as long.
+    let every = client.rng.u64(10..200);
     let longest = client.scene.longest().mul_f64(client.rng.f64());
     let pieces = longest.as_millis() as u64 / every + 1;
     let mut connection = Connection::open(client.scene.outrigger.address()).await?;
@@ -183,7 +184,7 @@ pub async fn affinity(client: &mut Client) -> Result {
 pub async fn hashed(client: &mut Client) -> Result {
     let mut homes = BTreeMap::new();
     let mut connection = Connection::open(client.scene.outrigger.address()).await?;
-    for _ in 0..2000 {
+    for _ in 0..300 {
         let user = client.rng.u8(..);
         let request = Request::builder().uri("/").header("host", "hashed.test");
         let request =
