@@ -1,6 +1,9 @@
 # The commands of every day. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run ts-up test lint bench
+.PHONY: help run ts-up test lint bench soak
+
+# How long a soak takes.
+MINUTES ?= 30
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -18,6 +21,10 @@ lint: ## Format, clippy, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+soak: ## Mixed traffic, reloads and faults for MINUTES=30; fails if a request does, or if anything grows
+	cargo build --release --locked -p outrigger
+	cargo run --release --locked -p e2e --bin soak -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: ## Compares Outrigger with NGINX and HAProxy (needs both), times reloads and routing
 	cargo run --release --locked -p bench

@@ -297,14 +297,17 @@ fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
     Arc::new(status)
 }
 
-/// What the data plane counts besides its backends.
+/// What the data plane counts besides its backends. To be called on the control runtime.
 fn samples(
     proxy: &Proxy,
     access_log: &Arc<AccessLog>,
 ) -> Arc<dyn Fn() -> Vec<Sample> + Send + Sync> {
     let (proxy, access_log) = (proxy.clone(), Arc::clone(access_log));
+    let control = tokio::runtime::Handle::current().metrics();
     Arc::new(move || {
         let mut samples = vec![
+            Sample::tasks("control", control.num_alive_tasks()),
+            Sample::tasks("workers", proxy.tasks()),
             Sample::of(&metrics::CLIENT_CONNECTIONS, proxy.connections() as f64),
             Sample::of(&metrics::ACCESS_LOG_DROPPED, access_log.dropped() as f64),
         ];

@@ -47,6 +47,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc;
 use worker::Command;
 
@@ -80,6 +81,8 @@ const GONE: usize = usize::MAX / 2;
 #[derive(Clone)]
 pub struct Proxy {
     shared: Arc<Shared>,
+    /// The numbers of the workers' runtimes.
+    runtimes: Arc<[RuntimeMetrics]>,
 }
 
 /// The workers' threads.
@@ -108,12 +111,13 @@ impl Proxy {
             own_answers: RequestCounter::new(workers),
             workers: links,
         });
-        let threads = commands
+        let started: Vec<_> = commands
             .into_iter()
             .enumerate()
             .map(|(id, commands)| worker::spawn(id, Arc::clone(&shared), commands))
             .collect::<Result<_, _>>()?;
-        Ok((Self { shared }, Threads(threads)))
+        let (threads, runtimes): (_, Vec<_>) = started.into_iter().unzip();
+        Ok((Self { shared, runtimes: runtimes.into() }, Threads(threads)))
     }
 
     /// What the workers share.
@@ -151,6 +155,11 @@ impl Proxy {
         for link in &self.shared.workers {
             link.send(command());
         }
+    }
+
+    /// Tasks of all workers that have not ended: one for each connection, each accepting socket and each worker's log.
+    pub fn tasks(&self) -> usize {
+        self.runtimes.iter().map(RuntimeMetrics::num_alive_tasks).sum()
     }
 
     /// Open client connections.

@@ -15,9 +15,11 @@ use std::time::SystemTime;
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        // target/PROFILE/deps/e2e-HASH
-        let profile = test.ancestors().nth(2).expect("tests are in a profile's `deps`");
+        let program = std::env::current_exe().expect("a program knows where it is");
+        // target/PROFILE/deps/e2e-HASH for a test, target/PROFILE/soak for a program
+        let folder = program.parent().expect("a program is in a folder");
+        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        let profile = profile.expect("tests are in a profile's `deps`");
         let binary = profile.join(format!("outrigger{}", std::env::consts::EXE_SUFFIX));
         if is_stale(&binary) {
             build(profile);

@@ -22,7 +22,9 @@ mod binary;
 mod client;
 mod lines;
 mod load;
+mod port;
 mod process;
+pub mod soak;
 mod status;
 mod wait;
 
@@ -32,6 +34,7 @@ pub use binary::binary;
 pub use client::{Answer, Connection};
 pub use lines::Lines;
 pub use load::{Load, Running, Tally};
+pub use port::free_port;
 pub use process::{Ended, Outrigger, PORTS, Signal};
 pub use status::{Backend, Endpoint, Health, Listener, Refused, Reloads, Status};
 pub use wait::{PATIENCE, eventually, in_time};

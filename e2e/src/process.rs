@@ -85,7 +85,8 @@ impl Outrigger {
             .await
     }
 
-    /// The same with other arguments; the configuration is whatever they name, `directory` is kept until the end.
+    /// The same with other arguments; the configuration is whatever they name, `directory` is kept until the end. Where
+    /// they send standard output elsewhere, its access log stays empty.
     ///
     /// # Errors
     /// It ends.
@@ -98,7 +99,11 @@ impl Outrigger {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         arguments(&mut command);
         let mut child = command.spawn().expect("the binary runs");
-        let mut access_log = Lines::of(child.stdout.take().expect("piped"), Access::parse);
+        let mut access_log = match child.stdout.take() {
+            Some(stdout) => Lines::of(stdout, Access::parse),
+            // The arguments sent it elsewhere.
+            None => Lines::of(tokio::io::empty(), Access::parse),
+        };
         let mut log = Lines::of(child.stderr.take().expect("piped"), |line| line);
         let what = "the line that names the admin port";
         let admin = tokio::select! {
@@ -260,11 +265,33 @@ impl Outrigger {
     /// # Panics
     /// The system is not Linux, or the process has ended.
     pub fn resident_kib(&self) -> u64 {
+        self.proc_status("VmRSS:")
+    }
+
+    /// How many threads it has.
+    ///
+    /// # Panics
+    /// The system is not Linux, or the process has ended.
+    pub fn threads(&self) -> u64 {
+        self.proc_status("Threads:")
+    }
+
+    /// How many file descriptors it has open.
+    ///
+    /// # Panics
+    /// The system is not Linux, or the process has ended.
+    pub fn open_files(&self) -> u64 {
+        let path = format!("/proc/{}/fd", self.pid());
+        std::fs::read_dir(path).expect("a system with /proc").count() as u64
+    }
+
+    /// The number on a line of `/proc/PID/status`.
+    fn proc_status(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(&path).expect("a system with /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.and_then(|kib| kib.parse().ok()).unwrap_or_else(|| panic!("no VmRSS in {path}"))
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no {name} in {path}"))
     }
 }
 

@@ -28,6 +28,8 @@ mod scene;
 mod shutdown;
 #[path = "e2e/smoke.rs"]
 mod smoke;
+#[path = "e2e/soak.rs"]
+mod soak;
 #[path = "e2e/start.rs"]
 mod start;
 #[path = "e2e/state.rs"]

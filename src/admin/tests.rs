@@ -48,6 +48,7 @@ fn context() -> (AdminContext, ReadyGuard) {
             let refused = names::RequestCounter::new(1);
             refused.record(0, Some(400));
             let mut samples = vec![
+                Sample::tasks("workers", 5),
                 Sample::of(&names::CLIENT_CONNECTIONS, 3.0),
                 Sample::of(&names::ACCESS_LOG_DROPPED, 7.0),
             ];

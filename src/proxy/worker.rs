@@ -12,13 +12,14 @@ use crate::telemetry::access_log::{AccessLogSender, Batch};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::runtime::LocalOptions;
+use tokio::runtime::{LocalOptions, RuntimeMetrics};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
@@ -121,32 +122,29 @@ struct LogBuffer {
     waiting: Notify,
 }
 
-/// Starts worker `id`.
+/// Starts worker `id`; also gives the numbers of its runtime.
 pub fn spawn(
     id: usize,
     shared: Arc<Shared>,
     commands: mpsc::UnboundedReceiver<Command>,
-) -> std::io::Result<JoinHandle<()>> {
-    // The runtime cannot leave its thread, so whether it could be made has to be told.
-    let (built, outcome) = std::sync::mpsc::sync_channel(1);
+) -> io::Result<(JoinHandle<()>, RuntimeMetrics)> {
+    let (sender, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+        // Its tasks never leave the thread, so it has to be made here. (A `LocalSet`'s tasks would not be counted.)
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
-            Err(error) => return drop(built.send(Err(error))),
+            Err(error) => return drop(sender.send(Err(error))),
         };
-        let _ = built.send(Ok(()));
-        let worker = runtime.block_on(async {
-            let worker = Worker::new(id, shared);
-            Rc::clone(&worker).run(commands).await;
-            worker
-        });
+        let _ = sender.send(Ok(runtime.handle().metrics()));
+        let worker = Worker::new(id, shared);
+        runtime.block_on(Rc::clone(&worker).run(commands));
         // With the tasks go the last requests, which write their lines on the way.
         drop(runtime);
         worker.flush_log();
     })?;
-    outcome.recv().map_err(std::io::Error::other)??;
-    Ok(thread)
+    let metrics = started.recv().map_err(|_| io::Error::other("the worker's thread ended"))??;
+    Ok((thread, metrics))
 }
 
 impl Worker {

@@ -94,6 +94,11 @@ impl Sample {
         Self { metric, labels: Vec::new(), value }
     }
 
+    /// A sample of [`TASKS`]: those of one of our two kinds of runtime, `control` or `workers`.
+    pub fn tasks(runtime: &'static str, alive: usize) -> Self {
+        Self { metric: &TASKS, labels: vec![runtime], value: alive as f64 }
+    }
+
     /// A sample per class of status code of `metric`, which has the label `code`.
     pub fn by_code(metric: &'static Metric, counter: &RequestCounter) -> Vec<Self> {
         let totals = CODE_CLASSES.into_iter().zip(counter.totals());
@@ -151,6 +156,8 @@ metrics! {
         "Requests that were refused, or taken by no route, before they reached a backend, by class of our answer.";
     REQUESTS_ANSWERED = Counter "outrigger_requests_answered_total" ["code"]
         "Requests that a route answered itself (redirect, respond), by class of the answer.";
+    TASKS = Gauge "outrigger_tasks" ["runtime"]
+        "Asynchronous tasks that have not ended, of the control runtime and of the workers together.";
     CLIENT_CONNECTIONS = Gauge "outrigger_client_connections" []
         "Open connections from clients.";
     ACCESS_LOG_DROPPED = Counter "outrigger_access_log_dropped_total" []

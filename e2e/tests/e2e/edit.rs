@@ -1,23 +1,12 @@
 //! What the tests of reloads and of the end have in common.
 
 use e2e::{Connection, Outrigger, eventually};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::net::SocketAddr;
 use testserver::Server;
 
 /// A configuration with one backend, and `top` before it.
 pub fn one_backend(top: &str, server: &Server) -> String {
     format!("{top}backends: [{{ name: demo, endpoints: [{}] }}]\n", server.url())
-}
-
-/// A port that nobody has, and nobody gets by chance: below those that systems give to outgoing connections.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Other test processes begin elsewhere.
-    let first = std::process::id() as u16 % 10_000;
-    let ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Relaxed)) % 10_000);
-    let free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
-    ports.take(10_000).find(free).expect("one of so many ports is free")
 }
 
 /// A request that the server holds until it is released.

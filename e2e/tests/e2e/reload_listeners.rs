@@ -1,7 +1,7 @@
 //! Listeners and the admin ports that come, go and move while the process serves.
 
-use crate::edit::{free_port, held, one_backend, serves, until_closed};
-use e2e::{Connection, Outrigger, Signal, eventually, in_time};
+use crate::edit::{held, one_backend, serves, until_closed};
+use e2e::{Connection, Outrigger, Signal, eventually, free_port, in_time};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use testserver::Server;

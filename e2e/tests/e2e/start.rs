@@ -1,6 +1,7 @@
 //! A process that cannot start, or not with all that it was told, says what to do about it.
 
-use crate::edit::{free_port, serves};
+use crate::edit::serves;
+use e2e::free_port;
 use e2e::{Ended, Outrigger, PORTS, binary, eventually};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
