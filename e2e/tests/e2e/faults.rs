@@ -6,6 +6,10 @@
 mod clients;
 #[path = "faults/endpoints.rs"]
 mod endpoints;
+#[path = "faults/files.rs"]
+mod files;
+#[path = "faults/output.rs"]
+mod output;
 #[path = "faults/scene.rs"]
 mod scene;
 

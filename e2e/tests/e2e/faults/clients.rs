@@ -77,5 +77,5 @@ async fn slow_bodies_keep_nobody_else_waiting_and_end_in_time() {
         (scene.faulty.counts().open_connections == 0).then_some(())
     })
     .await;
-    scene.end(CLIENTS as u64 * 80).await;
+    scene.end(CLIENTS as u64 * 64).await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use testserver::Server;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The host whose requests go to the faulty endpoint; all others go to the good one.
 pub const FAULTY: &str = "faulty.test";
@@ -33,8 +34,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub struct Scene {
     pub outrigger: Outrigger,
     pub faulty: Server,
-    pub good: Server,
+    /// Held so that it serves.
+    _good: Server,
     others: Vec<Running>,
+    started: Instant,
     before_kib: u64,
     peak_kib: u64,
 }
@@ -68,7 +71,15 @@ impl Scene {
     async fn around(outrigger: Outrigger, faulty: Server, good: Server) -> Self {
         let load = Load::on(outrigger.address());
         let others = (0..OTHERS).map(|_| load.clone().start()).collect();
-        let mut scene = Self { outrigger, faulty, good, others, before_kib: 0, peak_kib: 0 };
+        let mut scene = Self {
+            outrigger,
+            faulty,
+            _good: good,
+            others,
+            started: Instant::now(),
+            before_kib: 0,
+            peak_kib: 0,
+        };
         // What the first requests take is not the fault's.
         scene.others_are_served().await;
         scene.before_kib = scene.outrigger.resident_kib();
@@ -134,10 +145,11 @@ impl Scene {
             requests += tally.total();
             slowest = slowest.max(tally.slowest);
         }
+        let took = self.started.elapsed();
         let grown = self.peak_kib - self.before_kib;
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         println!(
-            "{test}: {requests} others' requests, the slowest {slowest:.1?}; {grown} KiB more, at most {most_kib}"
+            "{test}: {took:.1?}, {requests} others' requests, the slowest {slowest:.1?}; {grown} KiB more, at most {most_kib}"
         );
         assert!(slowest < LONGEST, "somebody waited {slowest:?} for a fault that is not his");
         assert!(grown <= most_kib, "{grown} KiB more, at most {most_kib} expected");
