@@ -4,6 +4,8 @@
 
 #[path = "faults/clients.rs"]
 mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/endpoints.rs"]
 mod endpoints;
 #[path = "faults/files.rs"]
@@ -12,6 +14,8 @@ mod files;
 mod output;
 #[path = "faults/scene.rs"]
 mod scene;
+#[path = "faults/watch.rs"]
+mod watch;
 
 use crate::scene::config;
 use e2e::{Connection, Load, Outrigger, alone};

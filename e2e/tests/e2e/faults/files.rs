@@ -15,7 +15,7 @@ const MOST_KIB: u64 = 64 * LIMIT as u64;
 
 #[tokio::test]
 async fn without_files_the_accepted_are_served_and_the_others_wait() {
-    let mut scene = Scene::start_by(&format!(r#"ulimit -n {LIMIT}; exec "$@""#), TOP).await;
+    let mut scene = Scene::start_by(&format!(r#"ulimit -n {LIMIT}; exec "$@""#), TOP, "").await;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         // The kernel completes the connection, whether it is accepted or not.

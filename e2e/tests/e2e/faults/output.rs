@@ -29,7 +29,7 @@ async fn fill(outrigger: &Outrigger, requests: u64) {
 
 #[tokio::test]
 async fn a_full_disk_under_the_access_log_costs_its_lines_and_no_request() {
-    let mut scene = Scene::start_by(r#"exec "$@" >/dev/full"#, TOP).await;
+    let mut scene = Scene::start_by(r#"exec "$@" >/dev/full"#, TOP, "").await;
     let before = dropped(&scene.outrigger).await;
     scene.others_are_served().await;
     until_dropped(&scene.outrigger, before + 10).await;
@@ -40,7 +40,7 @@ async fn a_full_disk_under_the_access_log_costs_its_lines_and_no_request() {
 
 #[tokio::test]
 async fn a_closed_standard_output_costs_no_request() {
-    let mut scene = Scene::start_by(r#"exec "$@" >&-"#, TOP).await;
+    let mut scene = Scene::start_by(r#"exec "$@" >&-"#, TOP, "").await;
     scene.others_are_served().await;
     scene.end(MOST_KIB).await.stop().await;
 }

@@ -23,9 +23,9 @@ listeners: [{ name: http, address: 127.0.0.1:0 }]
 /// Clients of the good endpoint.
 const OTHERS: usize = 4;
 /// What each of them is served while the fault stands.
-const SERVED: u64 = 40;
+const SERVED: u64 = 25;
 /// New connections that are served while the fault stands.
-const NEW: usize = 10;
+const NEW: usize = 5;
 /// The longest that one of their requests may take: machines are slow at times, but the faults here stand for as long as
 /// their clients wait for them.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -62,9 +62,9 @@ impl Scene {
     }
 
     /// The same, the process being started by a script, as [`Outrigger::start_by`] does.
-    pub async fn start_by(script: &str, top: &str) -> Self {
+    pub async fn start_by(script: &str, top: &str, policies: &str) -> Self {
         let (faulty, good) = servers().await;
-        let outrigger = Outrigger::start_by(script, &routed(top, "", &faulty, &good)).await;
+        let outrigger = Outrigger::start_by(script, &routed(top, policies, &faulty, &good)).await;
         Self::around(outrigger, faulty, good).await
     }
 
