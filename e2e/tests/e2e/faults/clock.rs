@@ -40,7 +40,7 @@ async fn a_stepped_clock_moves_the_stamps_of_the_log_and_nothing_else() {
     step("+0");
     // What is measured by the monotonic clock stays as it is: that is what stepping the clock means.
     let script = format!(
-        r#"export LD_PRELOAD="{library}" FAKETIME_TIMESTAMP_FILE="{}" FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+        r#"export LD_PRELOAD='{library}' FAKETIME_TIMESTAMP_FILE="{}" FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
         exec "$@""#,
         offset.display()
     );
