@@ -167,7 +167,8 @@ impl Running {
         let lifecycle = Lifecycle::new();
         let starting = lifecycle.hold_ready("configuration");
         let signals = Signals::install()?;
-        match raise_open_files() {
+        let files = raise_open_files();
+        match &files {
             Ok(files) => tracing::debug!("{files}"),
             Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
         }
@@ -189,8 +190,13 @@ impl Running {
         let status = source_status(&path, hash);
 
         let access_log = Arc::new(AccessLog::start()?);
-        let (proxy, threads) =
-            Proxy::start(workers, Arc::clone(&store), Arc::clone(&access_log), options.observer)?;
+        let (proxy, threads) = Proxy::start(
+            workers,
+            Arc::clone(&store),
+            Arc::clone(&access_log),
+            options.observer,
+            files.map_or(usize::MAX, |files| files.for_clients(workers)),
+        )?;
         let context = AdminContext {
             store: Arc::clone(&store),
             source: Arc::clone(&status),

@@ -125,7 +125,9 @@ enum Command {
 pub fn main() -> ExitCode {
     // Ends the process itself after --help, --version and for a command line that is wrong (exit code 2).
     let cli = Cli::parse();
-    match cli.run() {
+    let outcome = cli.run();
+    log::flush();
+    match outcome {
         Ok(answer) => answer.into(),
         Err(failure) => {
             say(format_args!("outrigger: {failure}"));

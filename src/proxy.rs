@@ -43,12 +43,13 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::RequestCounter;
 use crate::telemetry::observe::Observer;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use worker::Command;
 
 /// What all workers share.
@@ -64,6 +65,9 @@ pub struct Shared {
     /// What routes answered without a backend.
     pub own_answers: RequestCounter,
     workers: Vec<WorkerLink>,
+    max_connections: usize,
+    /// When it was last said that nobody can be accepted.
+    exhaustion_said: Mutex<Option<Instant>>,
 }
 
 /// How workers reach each other.
@@ -90,12 +94,14 @@ pub struct Proxy {
 pub struct Threads(Vec<JoinHandle<()>>);
 
 impl Proxy {
-    /// Starts `workers` threads. They accept nothing before [`Proxy::listen`].
+    /// Starts `workers` threads. They accept nothing before [`Proxy::listen`], and no more than about `max_connections` clients
+    /// at once.
     pub fn start(
         workers: usize,
         store: Arc<Store>,
         access_log: Arc<AccessLog>,
         observer: Option<Observer>,
+        max_connections: usize,
     ) -> std::io::Result<(Self, Threads)> {
         let (links, commands): (Vec<_>, Vec<_>) = (0..workers.max(1))
             .map(|_| {
@@ -110,6 +116,8 @@ impl Proxy {
             refused: RequestCounter::new(workers),
             own_answers: RequestCounter::new(workers),
             workers: links,
+            max_connections,
+            exhaustion_said: Mutex::new(None),
         });
         let started: Vec<_> = commands
             .into_iter()
@@ -164,7 +172,31 @@ impl Proxy {
 
     /// Open client connections.
     pub fn connections(&self) -> usize {
-        self.shared.workers.iter().map(|link| link.load()).filter(|load| *load < GONE).sum()
+        self.shared.connections()
+    }
+}
+
+impl Shared {
+    /// Open client connections.
+    fn connections(&self) -> usize {
+        self.workers.iter().map(|link| link.load()).filter(|load| *load < GONE).sum()
+    }
+
+    /// Whether there are as many client connections as there may be.
+    fn is_full(&self) -> bool {
+        self.connections() >= self.max_connections
+    }
+
+    /// Whether it is time to say, once for all workers and listeners, that nobody can be accepted; `reminder` after the last
+    /// time it is again.
+    fn is_exhaustion_news(&self, reminder: Duration) -> bool {
+        let now = Instant::now();
+        let mut said = self.exhaustion_said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = said.is_none_or(|said| now.duration_since(said) >= reminder);
+        if is_news {
+            *said = Some(now);
+        }
+        is_news
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Lines<T> {
     seen: watch::Sender<Vec<T>>,
+    reads: watch::Sender<bool>,
     reader: JoinHandle<()>,
 }
 
@@ -20,14 +21,35 @@ impl<T: Clone + Send + Sync + 'static> Lines<T> {
     ) -> Self {
         let seen = watch::Sender::new(Vec::new());
         let sender = seen.clone();
+        let reads = watch::Sender::new(true);
+        let mut may_read = reads.subscribe();
         let reader = tokio::spawn(async move {
             let mut lines = BufReader::new(stream).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
+            // Who is not read is not heard, either: looked at before each line.
+            while may_read.wait_for(|reads| *reads).await.is_ok()
+                && let Ok(Some(line)) = lines.next_line().await
+            {
                 let line = parse(line);
                 sender.send_modify(|seen| seen.push(line));
             }
         });
-        Self { seen, reader }
+        Self { seen, reads, reader }
+    }
+
+    /// Reads no more after the next line: what the process says waits in the pipe, and once that is full, the process
+    /// does, unless it knows better.
+    pub fn pause(&self) {
+        self.reads.send_replace(false);
+    }
+
+    /// Reads on after [`Lines::pause`].
+    pub fn resume(&self) {
+        self.reads.send_replace(true);
+    }
+
+    /// Goes away: whoever writes finds the pipe closed.
+    pub fn close(&self) {
+        self.reader.abort();
     }
 
     /// How many there are until now.
@@ -57,6 +79,7 @@ impl<T: Clone + Send + Sync + 'static> Lines<T> {
 
     /// Waits until the stream has ended, and returns all.
     pub(crate) async fn drain(&mut self) -> Vec<T> {
+        self.resume();
         // An error is a panic of the reader, which the test's output shows.
         let _ = in_time("the end of the output", &mut self.reader).await;
         self.all()

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The most failures that are kept word for word.
 const MAX_TOLD: usize = 20;
@@ -27,6 +29,8 @@ pub struct Tally {
     pub answers: BTreeMap<(u16, String), u64>,
     /// Requests without a whole answer.
     pub errors: u64,
+    /// The longest that a request took.
+    pub slowest: Duration,
     /// What the first failures were, in words.
     pub told: Vec<String>,
 }
@@ -123,7 +127,9 @@ impl Shared {
         let mut connection = None;
         while self.begun.fetch_add(1, Relaxed) < self.limit.load(Relaxed) {
             let open = connection.take();
+            let begun = Instant::now();
             connection = self.request(open, &mut tally).await;
+            tally.slowest = tally.slowest.max(begun.elapsed());
             self.ended.send_modify(|ended| *ended += 1);
         }
         tally
@@ -213,6 +219,7 @@ impl Tally {
             *self.answers.entry(key).or_default() += count;
         }
         self.errors += other.errors;
+        self.slowest = self.slowest.max(other.slowest);
         self.told.extend(other.told);
         self.told.truncate(MAX_TOLD);
         self

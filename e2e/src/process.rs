@@ -6,7 +6,9 @@ use crate::client::{Answer, Connection};
 use crate::lines::Lines;
 use crate::status::Status;
 use crate::wait::{eventually, in_time};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, kill_process};
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -94,10 +96,35 @@ impl Outrigger {
         directory: TempDir,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Result<Self, Ended> {
-        let mut command = Command::new(binary());
-        command.env_remove("OUTRIGGER_LOG").stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut command = new_command(binary());
         arguments(&mut command);
+        Self::try_spawn(directory, command).await
+    }
+
+    /// Starts a process with this configuration by a shell script, in which `"$@"` is its command, and waits until it is
+    /// ready. The script ends with `exec`, so that the process is the one that was started.
+    ///
+    /// # Panics
+    /// It ends instead, or stays unready.
+    pub async fn start_by(script: &str, yaml: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the configuration");
+        let config = directory.path().join(CONFIG);
+        std::fs::write(&config, yaml).expect("the directory takes a file");
+        let mut command = new_command("sh");
+        command.arg("-c").arg(script).arg("sh").arg(binary());
+        command.arg("run").arg("--config").arg(config);
+        match Self::try_spawn(directory, command).await {
+            Ok(outrigger) => {
+                outrigger.until_ready().await;
+                outrigger
+            }
+            Err(ended) => {
+                panic!("it does not start: {}\n{}\nby:\n{script}", ended.status, ended.log)
+            }
+        }
+    }
+
+    async fn try_spawn(directory: TempDir, mut command: Command) -> Result<Self, Ended> {
         let mut child = command.spawn().expect("the binary runs");
         let mut access_log = match child.stdout.take() {
             Some(stdout) => Lines::of(stdout, Access::parse),
@@ -276,23 +303,49 @@ impl Outrigger {
         self.proc_status("Threads:")
     }
 
-    /// How many file descriptors it has open.
+    /// The number on a line of `/proc/PID/status`.
+    fn proc_status(&self, name: &str) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no {name} in {status}"))
+    }
+
+    /// The processor time it has used.
     ///
     /// # Panics
     /// The system is not Linux, or the process has ended.
-    pub fn open_files(&self) -> u64 {
-        let path = format!("/proc/{}/fd", self.pid());
-        std::fs::read_dir(path).expect("a system with /proc").count() as u64
+    pub fn cpu_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        // The name, which may have spaces, ends with the last parenthesis; then come the fields from the third on.
+        let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
+        let ticks: Vec<u64> =
+            fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        assert_eq!(ticks.len(), 2, "no utime and stime in {stat}");
+        Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / clock_ticks_per_second() as f64)
     }
 
-    /// The number on a line of `/proc/PID/status`.
-    fn proc_status(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.pid());
-        let status = std::fs::read_to_string(&path).expect("a system with /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no {name} in {path}"))
+    /// How many files it has open.
+    ///
+    /// # Panics
+    /// The system is not Linux, or the process has ended.
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.pid());
+        std::fs::read_dir(path).expect("a system with /proc").count()
     }
+
+    fn proc(&self, file: &str) -> String {
+        let path = format!("/proc/{}/{file}", self.pid());
+        std::fs::read_to_string(path).expect("a system with /proc")
+    }
+}
+
+/// A command whose output is ours, and that dies with its handle.
+fn new_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("OUTRIGGER_LOG").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 async fn end(child: &mut Child, access_log: &mut Lines<Access>, log: &mut Lines<String>) -> Ended {

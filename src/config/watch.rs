@@ -381,6 +381,9 @@ impl File {
 /// Turns notifications into wake-ups.
 fn notifier(wakes: Sender<Wake>) -> Option<Notifier> {
     let handler = move |event: notify::Result<notify::Event>| {
+        if event.as_ref().is_ok_and(notify::Event::need_rescan) {
+            tracing::warn!("notifications of changes of files were lost; all files are looked at");
+        }
         // An error may mean that notifications were lost, which is a reason to look.
         if event.is_ok_and(|event| is_read(event.kind)) {
             return;

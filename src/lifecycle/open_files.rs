@@ -13,6 +13,18 @@ pub struct OpenFiles {
     pub now: Option<u64>,
 }
 
+impl OpenFiles {
+    /// How many of them clients' connections may take. The others are for connections to endpoints, of which requests wait for
+    /// one if need be, and for ourselves: sockets, probes, the admin port.
+    pub fn for_clients(&self, workers: usize) -> usize {
+        let Some(limit) = self.now else { return usize::MAX };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        // An event queue, a waker, the listeners' sockets and a look-up or two for each worker.
+        let ours = (64 + 8 * workers).min(limit / 2);
+        (limit - ours) / 4 * 3
+    }
+}
+
 impl fmt::Display for OpenFiles {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |limit: Option<u64>| limit.map_or("unlimited".into(), |limit| limit.to_string());
@@ -54,6 +66,15 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert_eq!(found.current, found.maximum);
         }
+    }
+
+    #[test]
+    fn clients_leave_files_for_endpoints_and_for_ourselves() {
+        let files = |limit| OpenFiles { before: limit, now: limit };
+        assert_eq!(files(None).for_clients(2), usize::MAX);
+        assert_eq!(files(Some(1024)).for_clients(2), 708);
+        // However small the limit is, and however many the workers are.
+        assert_eq!(files(Some(128)).for_clients(64), 48);
     }
 
     #[test]

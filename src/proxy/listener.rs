@@ -25,18 +25,26 @@ pub async fn accept(
     listener: Rc<ListenerState>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut said = None;
     while !*stop.borrow_and_update() {
+        let next = async {
+            if worker.shared.is_full() {
+                let reason =
+                    "most of the files that this process may open are clients' connections";
+                wait_for_files(&worker, &listener, reason).await;
+            } else {
+                take(&worker, &listener, socket.accept().await).await;
+            }
+        };
         tokio::select! {
             biased;
             changed = stop.changed() => if changed.is_err() { break },
-            accepted = socket.accept() => take(&worker, &listener, accepted, &mut said).await,
+            () = next => {}
         }
     }
     if socket::let_nobody_in(&socket).is_ok() {
         let end = Instant::now() + socket::HANDSHAKE;
         while let Ok(accepted) = timeout_at(end, socket.accept()).await {
-            take(&worker, &listener, accepted, &mut said).await;
+            take(&worker, &listener, accepted).await;
         }
     }
     empty_queue(&worker, &socket, &listener).await;
@@ -81,25 +89,25 @@ async fn take(
     worker: &Rc<Worker>,
     listener: &Rc<ListenerState>,
     accepted: io::Result<(TcpStream, SocketAddr)>,
-    said: &mut Option<Instant>,
 ) {
     match accepted {
         Ok((stream, peer)) => place(worker, listener, stream, peer),
         Err(error) if is_about_one_connection(&error) => {}
-        Err(error) => {
-            let now = Instant::now();
-            if said.is_none_or(|said| now.duration_since(said) >= EXHAUSTED_REMINDER) {
-                *said = Some(now);
-                tracing::error!(
-                    listener = &*listener.name,
-                    %error,
-                    "cannot accept connections; clients wait in the queue. If files have run out, raise the limit \
-                     (`ulimit -n`, LimitNOFILE=) or lower the number of connections"
-                );
-            }
-            tokio::time::sleep(EXHAUSTED_PAUSE).await;
-        }
+        Err(error) => wait_for_files(worker, listener, &error.to_string()).await,
     }
+}
+
+/// Accepts nobody for a moment, and says so once in a while.
+async fn wait_for_files(worker: &Worker, listener: &ListenerState, reason: &str) {
+    if worker.shared.is_exhaustion_news(EXHAUSTED_REMINDER) {
+        tracing::error!(
+            listener = &*listener.name,
+            connections = worker.shared.connections(),
+            "cannot accept connections: {reason}; clients wait in the queue. If files have run out, raise the limit \
+             (`ulimit -n`, LimitNOFILE=) or lower the number of connections"
+        );
+    }
+    tokio::time::sleep(EXHAUSTED_PAUSE).await;
 }
 
 /// Serves the connection here, or gives it to a worker that has fewer.

@@ -16,7 +16,7 @@ fn start(workers: usize) -> (Proxy, Threads) {
     let model = config::load(CONFIG.as_bytes(), "config.yaml", &|_| None).unwrap().model;
     let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, workers);
     let log = Arc::new(AccessLog::start().unwrap());
-    Proxy::start(workers, Arc::new(Store::new(snapshot)), log, None).unwrap()
+    Proxy::start(workers, Arc::new(Store::new(snapshot)), log, None, usize::MAX).unwrap()
 }
 
 fn loads(proxy: &Proxy) -> Vec<usize> {

@@ -1,6 +1,11 @@
 //! The log: what the process says of itself, to standard error. Requests' lines are not part of it.
+//!
+//! A thread writes it, so that whoever says something goes on, even if nobody reads it.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -11,6 +16,23 @@ pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
 
 /// What is logged when nobody says otherwise.
 pub const DEFAULT_FILTER: &str = "info";
+
+/// The most lines that wait to be written; what comes beyond is dropped.
+const MAX_WAITING: usize = 4096;
+
+/// How long [`flush`] waits for a slow reader.
+const FLUSH_AT_MOST: Duration = Duration::from_secs(1);
+
+/// The way to the writing thread, once there is one.
+static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
+
+/// What the writing thread is given.
+enum Message {
+    /// A line, with its end.
+    Line(Vec<u8>),
+    /// All before it is written.
+    Flushed(SyncSender<()>),
+}
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +70,32 @@ pub fn init(flag: Option<&str>, format: Format) -> Result<(), FilterError> {
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let _ = tracing::dispatcher::set_global_default(dispatch(filter, format, colours, Stderr));
+    WRITER.get_or_init(|| {
+        let (sender, messages) = sync_channel(MAX_WAITING);
+        // Without a thread nobody takes the lines, and each is written by who says it.
+        let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&messages));
+        sender
+    });
     Ok(())
+}
+
+/// Waits until all that was said is written, but not for a reader that takes nothing any more. To be called before the
+/// process ends, and before something else is written that must come after.
+pub fn flush() {
+    let (flushed, wait) = sync_channel(1);
+    if WRITER.get().is_some_and(|writer| writer.try_send(Message::Flushed(flushed)).is_ok()) {
+        let _ = wait.recv_timeout(FLUSH_AT_MOST);
+    }
+}
+
+fn write(messages: &Receiver<Message>) {
+    for message in messages {
+        match message {
+            // When standard error is closed there is nobody to tell.
+            Message::Line(line) => drop(std::io::stderr().lock().write_all(&line)),
+            Message::Flushed(flushed) => drop(flushed.try_send(())),
+        }
+    }
 }
 
 fn parse(origin: &str, filter: &str) -> Result<EnvFilter, FilterError> {
@@ -91,7 +138,10 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        std::io::stderr().lock().write(line)
+        match WRITER.get().map(|writer| writer.try_send(Message::Line(line.to_vec()))) {
+            Some(Ok(()) | Err(TrySendError::Full(_))) => Ok(line.len()),
+            Some(Err(TrySendError::Disconnected(_))) | None => std::io::stderr().lock().write(line),
+        }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

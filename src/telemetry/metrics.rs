@@ -161,7 +161,7 @@ metrics! {
     CLIENT_CONNECTIONS = Gauge "outrigger_client_connections" []
         "Open connections from clients.";
     ACCESS_LOG_DROPPED = Counter "outrigger_access_log_dropped_total" []
-        "Lines of the access log that were dropped because its reader is too slow.";
+        "Lines of the access log that were dropped: their output is full, gone or too slow.";
     REQUEST_DURATION = Histogram "outrigger_request_duration_seconds" ["backend"]
         "Time from a request's head to the end of its response.";
     RETRIES = Counter "outrigger_retries_total" ["backend"]

@@ -1,4 +1,4 @@
-//! `docs/regressions.md` names tests; they have to exist and to bear the row's id.
+//! `docs/regressions.md` and `docs/faults.md` name tests; they have to exist, and those of the former to bear the row's id.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,4 +89,31 @@ fn every_row_has_one_place_and_the_rows_whose_features_exist_are_held() {
         let row = rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is missing"));
         assert!(!row.held_by.is_empty(), "{id} is held by nothing");
     }
+}
+
+#[test]
+fn every_fault_is_held_by_a_test_and_every_test_of_a_fault_is_on_the_page() {
+    let folder = root().join("e2e/tests/e2e/faults");
+    let page = fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`"));
+    let mut named = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert!(cells.len() == 5 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        for (file, functions) in held_by(cells[4]) {
+            assert_eq!(functions.len(), 1, "{row}");
+            named.extend(functions.into_iter().map(|function| (file.clone(), function)));
+        }
+    }
+    let mut tests = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let source = fs::read_to_string(path).unwrap();
+        for test in source.split("#[tokio::test]\nasync fn ").skip(1) {
+            tests.insert((file.clone(), test.split('(').next().unwrap().to_owned()));
+        }
+    }
+    assert!(tests.len() > 15, "{tests:?}");
+    assert_eq!(named, tests);
 }

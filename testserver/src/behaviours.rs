@@ -62,6 +62,8 @@ async fn choose(
     if !delay.is_zero() {
         connection.wait(sleep(delay)).await?;
     }
+    let drip = request.duration_of("drip", Duration::ZERO)?;
+    connection.drip = request.flag("drip").then_some(drip);
     if request.flag("hold") {
         connection.held().await?;
     }

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::behaviours;
 use crate::counters::InFlight;
@@ -52,11 +52,13 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     /// The number of the connection, counted from 1.
     pub(crate) number: u64,
+    /// If set, what is sent goes a byte at a time, this far apart.
+    pub(crate) drip: Option<Duration>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, shared: Arc<Shared>, number: u64) -> Self {
-        Self { stream, buffer: BytesMut::new(), shared, number }
+        Self { stream, buffer: BytesMut::new(), shared, number, drip: None }
     }
 
     /// Answers requests until the connection is to end.
@@ -160,7 +162,12 @@ impl Connection {
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        let Some(apart) = self.drip else { return self.stream.write_all(bytes).await };
+        for byte in bytes {
+            self.stream.write_all(&[*byte]).await?;
+            sleep(apart).await;
+        }
+        Ok(())
     }
 
     /// Waits for something, or until the client goes away, which is an error.

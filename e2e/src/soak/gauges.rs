@@ -31,7 +31,7 @@ impl Gauges {
         };
         Self {
             rss_kib: outrigger.resident_kib(),
-            files: outrigger.open_files(),
+            files: outrigger.open_files() as u64,
             threads: outrigger.threads(),
             worker_tasks: sum("outrigger_tasks{runtime=\"workers\"}"),
             control_tasks: sum("outrigger_tasks{runtime=\"control\"}"),

@@ -1,4 +1,21 @@
-//! Endpoints that restart or close, and what clients see of it: nothing.
+//! Faults of clients, endpoints and of the machine, and what others see of them: nothing. `docs/faults.md` is the list.
+//!
+//! Here: endpoints that restart or close.
+
+#[path = "faults/clients.rs"]
+mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
+#[path = "faults/endpoints.rs"]
+mod endpoints;
+#[path = "faults/files.rs"]
+mod files;
+#[path = "faults/output.rs"]
+mod output;
+#[path = "faults/scene.rs"]
+mod scene;
+#[path = "faults/watch.rs"]
+mod watch;
 
 use crate::scene::config;
 use e2e::{Connection, Load, Outrigger, alone};

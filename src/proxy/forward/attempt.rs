@@ -27,6 +27,9 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// a reset comes back for it, within one round trip. This is one between most continents. Whatever fails later is the work
 /// of an endpoint that had the request, and is held to the rules of retries.
 const STALE_WITHIN: Duration = Duration::from_millis(250);
+/// How often a socket is looked for when there is none left, and for how long if `timeouts.connect` does not say.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
+const EXHAUSTED_AT_MOST: Duration = Duration::from_secs(2);
 
 impl Journey<'_> {
     /// One attempt on `endpoint`.
@@ -143,9 +146,7 @@ impl Journey<'_> {
                 return Ok(connection);
             }
         }
-        let resolution = endpoint.resolution();
-        let timeout = self.target.timeouts.connect;
-        let connecting = Box::pin(Connection::connect(&resolution, timeout));
+        let connecting = Box::pin(self.open(endpoint));
         let connected = self.in_time(connecting).await?;
         match &connected {
             Ok(_) => {
@@ -167,6 +168,29 @@ impl Journey<'_> {
             }
         }
         Ok(connected?)
+    }
+
+    /// A new connection to `endpoint`. When there is no socket left here, whoever was accepted waits for one to become free, or
+    /// for a connection to `endpoint`, for as long as a connect may take: others' responses end meanwhile.
+    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
+        let timeout = self.target.timeouts.connect;
+        let until = Instant::now() + timeout.unwrap_or(EXHAUSTED_AT_MOST);
+        loop {
+            let connected = Connection::connect(&endpoint.resolution(), timeout).await;
+            let is_exhausted = matches!(connected, Err(ConnectError::Exhausted(_)));
+            if !is_exhausted || Instant::now() >= until {
+                return connected;
+            }
+            // What only idles gives way.
+            self.context.worker.pool.borrow_mut().retain(|id| id == endpoint.id());
+            tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            if !self.replayed {
+                let mut pool = self.context.worker.pool.borrow_mut();
+                if let Some(connection) = pool.take(endpoint.id(), Instant::now(), true) {
+                    return Ok(connection);
+                }
+            }
+        }
     }
 
     /// Drives the exchange until the response's head is there, or one of its deadlines has passed.

@@ -155,3 +155,20 @@ async fn a_surplus_answer_stays_on_a_connection_that_goes_on() {
     client.get("/").await;
     assert!(client.until("}").await.starts_with(HEAD));
 }
+
+#[tokio::test]
+async fn an_answer_can_drip_a_byte_at_a_time() {
+    let server = server().await;
+    let mut client = Client::to(&server).await;
+    let begun = std::time::Instant::now();
+    let answer = ask(&server, "GET /bytes/26?drip=1ms HTTP/1.1", "").await;
+    assert!(answer.ends_with("\r\n\r\nabcdefghijklmnopqrstuvwxyz"), "{answer}");
+    // Of the head, too: it alone has more than as many bytes again.
+    assert!(begun.elapsed().as_millis() >= 52, "{:?}", begun.elapsed());
+    // The next request on a connection is answered as ever.
+    client
+        .send("GET /bytes/1?drip=1ms HTTP/1.1\r\nHost: x\r\n\r\nGET /bytes/26 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    let (answers, _) = client.rest().await;
+    assert!(answers.ends_with("abcdefghijklmnopqrstuvwxyz"), "{answers}");
+}
