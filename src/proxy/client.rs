@@ -91,6 +91,8 @@ pub struct ClientState {
     unwritten: Cell<bool>,
     /// Whether the socket took less than it was offered.
     stalled: Cell<bool>,
+    /// Whether it did so since hyper had last written everything.
+    blocked: Cell<bool>,
     /// The request whose response streamed and is not yet written to its end.
     finished: RefCell<Option<Box<Record>>>,
     /// The last status that was written while no request was being served: hyper's own answer to a bad head.
@@ -126,6 +128,7 @@ impl ClientState {
             tail: Cell::new([0; TAIL]),
             unwritten: Cell::new(false),
             stalled: Cell::new(false),
+            blocked: Cell::new(false),
             finished: RefCell::new(None),
             own_status: Cell::new(None),
             peer_closed: Cell::new(false),
@@ -358,7 +361,10 @@ impl ClientState {
         match &written {
             Poll::Ready(Ok(_)) => self.bytes_out(bytes),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.stalled.set(true),
+            Poll::Pending => {
+                self.stalled.set(true);
+                self.blocked.set(true);
+            }
         }
         written
     }
@@ -497,6 +503,11 @@ impl AsyncWrite for ClientIo {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.state.interim.message_is_written();
         self.state.all_written();
+        // Meanwhile hyper may have read the next request. It gives it to nobody before all is written, and does not come back
+        // to that by itself.
+        if self.state.blocked.replace(false) {
+            cx.waker().wake_by_ref();
+        }
         self.poll_before(cx)
     }
 

@@ -57,3 +57,31 @@ impl Interim {
         self.mid_message.set(false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn nothing_is_written_inside_of_a_message() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let interim = Interim::default();
+        interim.pass(b"before ");
+        poll_fn(|cx| interim.poll_write(&mut stream, cx)).await.unwrap();
+        interim.message_goes_on();
+        interim.pass(b"inside ");
+        interim.message_is_written();
+        interim.pass(&[0; MAX_WAITING + 1]);
+        interim.pass(b"after");
+        poll_fn(|cx| interim.poll_write(&mut stream, cx)).await.unwrap();
+        drop(stream);
+        let mut all = String::new();
+        client.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "before after");
+    }
+}

@@ -163,7 +163,7 @@ async fn a_request_cut_short_never_looks_whole() {
         client.finish().await;
         eventually(&server, |counts| counts.abandoned == 1 && counts.open_connections == 0).await;
         let upstream = received(&server).concat();
-        assert!(!upstream.contains("0\r\n\r\n"), "{upstream}");
+        assert!(part.starts_with(body(&upstream)), "{upstream}");
     }
 }
 

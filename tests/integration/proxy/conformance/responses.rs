@@ -3,6 +3,7 @@
 use super::super::client::Client;
 use super::super::harness::{Config, Proxy, server};
 use super::{answered, answered_to, values};
+use std::time::Duration;
 use testserver::Step;
 use tokio::net::TcpSocket;
 
@@ -70,33 +71,37 @@ async fn a_100_is_for_those_who_wait_for_it() {
     assert_eq!(client.answer().await.text(), "ok");
 }
 
-/// Of a client that reads slowly the answer before may still be under way.
+/// hyper takes the next request as soon as the one before is read to its end and answered, though of the answer the end may
+/// still wait for a client that does not read.
 #[tokio::test]
 async fn an_interim_answer_never_lands_inside_of_the_answer_before() {
     let server = server().await;
-    let proxy = Config::to(&[&server]).start();
+    let proxy = Proxy::before(&[&server]);
     let ask = async |size: usize| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+        let early = [head.into_bytes(), testserver::pattern(size)].concat();
+        let target = format!("/early/{size}");
+        server.script(&*target, [Step::send(early), Step::Linger]);
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
         let mut client = Client::around(socket.connect(proxy.address).await.unwrap());
+        // The endpoint wants no body, which is here all the same.
         client
             .send(format!(
-                "GET /bytes/{size} HTTP/1.1\r\nHost: a\r\n\r\n\
-                 GET /early-hints HTTP/1.1\r\nHost: a\r\n\r\n\
-                 GET /early-hints HTTP/1.1\r\nHost: a\r\n\r\n"
+                "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n\
+                 bodyGET /early-hints HTTP/1.1\r\nHost: a\r\n\r\n"
             ))
             .await;
         // Time itself is meant: what can be written is.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(client.answer().await.body == testserver::pattern(size), "{size}");
-        for _ in 0..2 {
-            let mut answer = client.answer().await;
-            if answer.status == 103 {
-                answer = client.answer().await;
-            }
-            assert_eq!((answer.status, answer.text()), (200, "twenty-four bytes long.\n"));
+        let mut answer = client.answer().await;
+        if answer.status == 103 {
+            answer = client.answer().await;
         }
+        assert_eq!((answer.status, answer.text()), (200, "twenty-four bytes long.\n"), "{size}");
     };
+    // How much the kernel holds differs: of one of these the end waits in this process.
     let sizes: Vec<usize> = (200_000..4_000_000).step_by(400_000).collect();
     futures_util::future::join_all(sizes.into_iter().map(ask)).await;
 }
@@ -230,7 +235,7 @@ async fn nobody_waits_for_the_100_of_http_1_0() {
         .send("POST /no-continue HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         .await;
     assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
-    assert!(started.elapsed() < std::time::Duration::from_millis(900), "it was waited for");
+    assert!(started.elapsed() < Duration::from_millis(900), "it was waited for");
     client.send("hi").await;
     assert_eq!(client.answer().await.status, 200);
 }
