@@ -203,8 +203,8 @@ fn answer_response(
         Answer::Upgrade(mut head, connection, idle) => {
             record.status = Some(head.status.as_u16());
             record.answered = true;
-            affinity::keep(&mut head.headers, &parts.headers, &record);
             finish_headers(&mut head.headers, &record);
+            affinity::keep(&mut head.headers, &parts.headers, &record);
             context.client.streaming_begins(endpoint, idle, Instant::now());
             context.client.upgrade.replace(Some(Upgrade { connection, record, idle }));
             let mut response =
@@ -215,8 +215,9 @@ fn answer_response(
     };
     record.status = Some(head.status.as_u16());
     record.answered = true;
-    affinity::keep(&mut head.headers, &parts.headers, &record);
     finish_headers(&mut head.headers, &record);
+    // After the route's changes: they are made in what the endpoint says, and this cookie is ours.
+    affinity::keep(&mut head.headers, &parts.headers, &record);
     respond_with(head.status, head.headers, body.ends(record))
 }
 
