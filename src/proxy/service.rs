@@ -139,7 +139,7 @@ async fn admit_and_forward(
     let asked = Asked {
         // What is valid as a host is text.
         host: host.to_str().unwrap_or_default(),
-        path: &path,
+        path: path.compared(),
         query,
         method: &parts.method,
         headers: &parts.headers,
@@ -147,6 +147,8 @@ async fn admit_and_forward(
     let (found, generation) = context.worker.route(&context.client.listener, &asked);
     record.generation = generation;
     let Taken { route, prefix } = found.ok_or(ProxyError::NoRoute)?;
+    let prefix = prefix.map(|length| path.sent_length(length));
+    let path = path.into_sent();
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
         let scheme = scheme(&parts.headers, record);

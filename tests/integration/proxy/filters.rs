@@ -151,6 +151,7 @@ async fn a_prefix_is_replaced_and_the_endpoints_own_path_comes_first() {
         ("", "/", "/shop", "GET / HTTP/1.1"),
         ("", "/", "/shop?x", "GET /?x HTTP/1.1"),
         ("", "/store", "/sh%6fp/a/../cart", "GET /store/cart HTTP/1.1"),
+        ("", "/store", "//shop//a%3ab", "GET /store//a%3Ab HTTP/1.1"),
         ("/base", "/", "/shop/cart", "GET /base/cart HTTP/1.1"),
         ("/base", "/", "/shop", "GET /base/ HTTP/1.1"),
         ("/base", "/store", "http://a/shop/", "GET /base/store/ HTTP/1.1"),
