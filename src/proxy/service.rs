@@ -8,7 +8,7 @@ use super::error::ProxyError;
 use super::filters;
 use super::forward::{self, Answer, Inbound};
 use super::forwarded::Peer;
-use super::headers::{self, X_FORWARDED_PROTO};
+use super::headers;
 use super::record::{Record, RequestId};
 use super::redirect;
 use super::respond;
@@ -133,7 +133,7 @@ async fn admit_and_forward(
 ) -> Result<Answer, ProxyError> {
     let host = validate::host(parts)?;
     record.host = Some(host.clone());
-    record.client_address = client_address(context, parts);
+    record.client_address = client_address(context, parts)?;
     let path = validate::path(parts)?;
     let query = parts.uri.query();
     let asked = Asked {
@@ -151,7 +151,7 @@ async fn admit_and_forward(
     let path = path.into_sent();
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
-        let scheme = scheme(&parts.headers, record);
+        let scheme = scheme(context, &parts.headers);
         let asked = redirect::Asked { scheme, host: &host, path: &path, prefix, query };
         let response = respond::own_answer(answer, &parts.method, &asked)?;
         record.is_own_answer = true;
@@ -162,21 +162,18 @@ async fn admit_and_forward(
 }
 
 /// The client's address, if it is another than the peer's.
-fn client_address(context: &Context, parts: &Parts) -> Option<IpAddr> {
+fn client_address(context: &Context, parts: &Parts) -> Result<Option<IpAddr>, ProxyError> {
     let trusted = context.client.listener.trusted_proxies.borrow();
     if trusted.is_empty() {
-        return None;
+        return Ok(None);
     }
     client_address::behind_trusted(&parts.headers, context.peer.address, &trusted)
 }
 
 /// The scheme that the client used: that of the listener, unless a trusted proxy says that it was another.
-fn scheme(headers: &HeaderMap, record: &Record) -> Scheme {
-    let told = headers.get(X_FORWARDED_PROTO).filter(|_| record.client_address.is_some());
-    match told {
-        Some(told) if told.as_bytes().eq_ignore_ascii_case(b"https") => Scheme::Https,
-        Some(_) | None => Scheme::Http,
-    }
+pub fn scheme(context: &Context, headers: &HeaderMap) -> Scheme {
+    let trusted = context.client.listener.trusted_proxies.borrow();
+    client_address::scheme(headers, context.peer.address, &trusted).unwrap_or(Scheme::Http)
 }
 
 /// Passes an endpoint's answer on.

@@ -90,7 +90,7 @@ impl Request {
     /// Whom it comes from, where these proxies are trusted.
     pub(super) fn client(&self, trusted: &[IpNet]) -> Option<IpAddr> {
         let peer = self.peer?;
-        Some(behind_trusted(&self.headers, peer, trusted).unwrap_or(peer))
+        Some(behind_trusted(&self.headers, peer, trusted).ok()?.unwrap_or(peer))
     }
 }
 
