@@ -109,7 +109,13 @@ impl Backend {
                     }
                     Arc::new(endpoint)
                 },
-                |known| Arc::clone(&known.endpoint),
+                |known| {
+                    // One that got nothing is as cold as one that is new.
+                    if known.weight == 0 && configured.weight > 0 {
+                        known.endpoint.begin_slow_start(now);
+                    }
+                    Arc::clone(&known.endpoint)
+                },
             ),
             weight: configured.weight,
         };
@@ -190,6 +196,11 @@ impl Backend {
     /// Whether `token` stands for one of its endpoints, eligible or not.
     pub fn has_token(&self, token: u64) -> bool {
         self.tokens.member(token).is_some()
+    }
+
+    /// Whether a client whose cookie holds `token` may stay with the endpoint that this stands for, as things are.
+    pub fn may_stay(&self, token: u64) -> bool {
+        self.tokens.member(token).is_some_and(|index| self.eligible.load().may_stay[index])
     }
 
     /// Picks an eligible endpoint and counts the request on it. `None` when no endpoint has a weight above 0.

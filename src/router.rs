@@ -97,7 +97,7 @@ impl Route {
 pub struct Asked<'a> {
     /// Its host, with or without a port, in any case; empty when there is none.
     pub host: &'a str,
-    /// Its path in the normal form of [`crate::model::path`].
+    /// Its path, as [it is compared](crate::model::path::NormalPath::compared).
     pub path: &'a str,
     /// Its query, without the `?`.
     pub query: Option<&'a str>,

@@ -367,3 +367,20 @@ proptest! {
         }
     }
 }
+
+/// As cold as a new one: nothing was sent to it.
+#[test]
+fn an_endpoint_whose_weight_was_0_begins_slowly() {
+    let mut model = model(Algorithm::RoundRobin, &[(1, 1), (2, 0)]);
+    model.slow_start = slowly(20 * SECOND, 0.1);
+    let before = start(&model);
+    model.endpoints[1].weight = 1;
+    let after = reload(&model, &before);
+    let since = endpoint(&after, 2).slow_start_since();
+    assert_ne!(since, Nanos(0));
+    assert_eq!(counts(&after, since, 1100, &[1, 2]), [1000, 100]);
+    // What has a weight keeps its clock.
+    model.endpoints[1].weight = 2;
+    let later = reload(&model, &after);
+    assert_eq!(endpoint(&later, 2).slow_start_since(), since);
+}

@@ -6,6 +6,7 @@ mod text;
 
 use super::exit::{Answer, Failure, Reason};
 use super::source::{Format, Source, print, print_json};
+use crate::model::path::NormalPath;
 use crate::model::{self, Listener, Model, Redirect};
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::rewrite_path;
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let model = Arc::new(arguments.source.model()?);
     let (listener, assumed) = listener(&model, arguments, &request).map_err(usage)?;
     let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1);
-    let asked = request.path.as_deref().ok().map(|path| request.asked(path));
+    let asked = request.path.as_ref().ok().map(|path| request.asked(path.compared()));
     let explanation = asked.as_ref().map(|asked| snapshot.router.explain(&listener.name, asked));
     let case = Case { request: &request, listener, assumed, explanation };
     match arguments.format {
@@ -133,14 +134,17 @@ impl<'a> Case<'a> {
 
     /// How much of the path the winner's prefix has.
     fn prefix(&self) -> Option<usize> {
+        let path = self.request.path.as_ref().ok()?;
         match &self.won()?.wanted().path {
-            model::PathMatch::Prefix(prefix) => Some(prefix.len().min(self.path().len())),
+            model::PathMatch::Prefix(prefix) => {
+                Some(path.sent_length(prefix.len().min(path.compared().len())))
+            }
             model::PathMatch::Exact(_) | model::PathMatch::Regex(_) => None,
         }
     }
 
     fn path(&self) -> &str {
-        self.request.path.as_deref().unwrap_or_default()
+        self.request.path.as_ref().map_or("", NormalPath::sent)
     }
 
     /// Path and query as endpoints see them, below their own path.

@@ -1,7 +1,8 @@
 //! Session affinity: the cookie by which a client comes back to the endpoint that it was given first.
 //!
-//! The cookie is set when a client did not bring the one of the endpoint that answered, and not again: its time counts from
-//! the day that the endpoint was given, and a response carries no field that says nothing new.
+//! The cookie is set when a client did not bring the one of an endpoint that it may stay with, and not again: its time counts
+//! from the day that the endpoint was given, and a response carries no field that says nothing new. Whose endpoint is still
+//! there keeps it also when a retry was answered by another: one failure must not move a session for good.
 
 use super::cookie::cookie;
 use super::record::Record;
@@ -27,7 +28,7 @@ pub fn keep(response: &mut HeaderMap, request: &HeaderMap, record: &Record) {
     let Some(settings) = &backend.model().session_affinity else { return };
     let Some(pick) = &record.in_flight else { return };
     let token = backend.affinity_token(pick.endpoint());
-    if pinned(backend, request) == Some(token) {
+    if pinned(backend, request).is_some_and(|own| own == token || backend.may_stay(own)) {
         return;
     }
     if let Ok(cookie) = HeaderValue::from_str(&set_cookie(settings, token)) {

@@ -17,8 +17,19 @@ pub fn change(headers: &mut HeaderMap, changes: &HeaderChanges) {
 }
 
 /// Whether `changes` take the fields of this name away, be it for others of that name.
+///
+/// Many application servers read `x_user` and `x-user` as one (RFC 3875, section 4.1.18: both are `HTTP_X_USER`), so a client
+/// must not get past a change by the other spelling.
 pub fn takes_away(changes: &HeaderChanges, name: &HeaderName) -> bool {
-    changes.remove.contains(name) || changes.set.iter().any(|(set, _)| set == name)
+    let set = changes.set.iter().map(|(set, _)| set);
+    changes.remove.iter().chain(set).any(|changed| is_same_variable(changed, name))
+}
+
+/// Whether two fields become the same variable where `_` is written for `-`.
+pub fn is_same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let (one, other) = (one.as_str().bytes(), other.as_str().bytes());
+    one.len() == other.len() && one.map(dashed).eq(other.map(dashed))
 }
 
 /// The path that `rewrite` makes of `path`, of which a prefix of `prefix` bytes was matched. A path that was not matched by

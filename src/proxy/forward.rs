@@ -8,6 +8,7 @@ use super::body::SharedExchange;
 use super::error::ProxyError;
 use super::filters::rewrite_path;
 use super::hash_key::{self, Hashed};
+use super::headers;
 use super::record::Record;
 use super::request_body::RequestBody;
 use super::service::Context;
@@ -112,7 +113,14 @@ pub async fn forward(
     {
         return Err(ProxyError::BodyTooLarge { limit });
     }
-    let body = RequestBody::new(body, Rc::clone(&context.client), limit);
+    // Only behind chunks there are trailers.
+    let barred = match framing {
+        Framing::Chunked => {
+            headers::not_in_trailers(&parts.headers, &route.model.filters.request_headers)
+        }
+        Framing::Empty | Framing::Length(_) | Framing::UntilClose => Vec::new(),
+    };
+    let body = RequestBody::new(body, Rc::clone(&context.client), limit, barred);
     let sent_at = (framing == Framing::Empty).then_some(record.started);
     let hash = target.backend.model().hashing.as_ref().and_then(|hashing| {
         let request = Hashed {
@@ -159,6 +167,11 @@ fn choose_target(context: &Context, inbound: &Inbound<'_>) -> Option<usize> {
         let chosen = inbound.route.pick_target(&mut context.worker.rng.borrow_mut())?;
         targets.iter().position(|target| std::ptr::eq(target, chosen))
     })
+}
+
+/// The pause before the `retry`th try (counted from 1) when it goes to an endpoint that has failed before.
+fn pause(retry: u32) -> Duration {
+    SAME_ENDPOINT_PAUSE * 2_u32.pow(retry.min(6))
 }
 
 /// How the client's body is delimited.
@@ -222,10 +235,25 @@ impl Journey<'_> {
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {
             // There is no other. It may be restarting: an instant is often all it needs.
-            let pause = SAME_ENDPOINT_PAUSE * 2_u32.pow(self.retries.min(6));
-            self.in_time(tokio::time::sleep(pause)).await?;
+            self.in_time(tokio::time::sleep(pause(self.retries))).await?;
         }
         Ok(endpoint)
+    }
+
+    /// Whether what is left of the request's time is longer than the pause that another try would begin with.
+    fn has_time_to_retry(&self) -> bool {
+        let Some((sent_at, timeout)) = self.sent_at.zip(self.target.timeouts.request) else {
+            return true;
+        };
+        let failed = self.record.in_flight.as_ref().map(|pick| pick.endpoint().id());
+        let is_fresh = |id: u64| Some(id) != failed && !self.tried.contains(&id);
+        let eligible = self.backend().eligible();
+        let mut others = eligible.candidates.list().iter();
+        let pause = match others.any(|other| is_fresh(other.endpoint.id())) {
+            true => Duration::ZERO,
+            false => pause(self.retries + 1),
+        };
+        Instant::now() + pause < sent_at + timeout
     }
 
     /// Waits for `step` until the time of the request is over.

@@ -5,6 +5,7 @@
 //! Source: RFC 7239 for `Forwarded`, which is written only when a trusted proxy has begun it.
 
 use super::headers::{Fields, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::model::Scheme;
 use bytes::BufMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::IpAddr;
@@ -37,6 +38,8 @@ pub struct Forwarded<'a> {
     pub peer: &'a Peer,
     /// The client that the peer names, if it is trusted to.
     pub client: Option<IpAddr>,
+    /// The scheme that the client used, as far as we know.
+    pub scheme: Scheme,
     /// The host that the client asked for; empty if it named none.
     pub host: &'a HeaderValue,
 }
@@ -57,7 +60,7 @@ impl Forwarded<'_> {
             }
             Some(client) => {
                 self.encode_chains(client, headers, fields);
-                keep_or_put(&X_FORWARDED_PROTO, SCHEME, headers, fields);
+                keep_or_put(&X_FORWARDED_PROTO, self.scheme.as_str().as_bytes(), headers, fields);
             }
         }
         match self.client {
@@ -128,7 +131,12 @@ mod tests {
         }
         let peer = Peer::new("2001:db8::1".parse().unwrap());
         let host = HeaderValue::from_static("a");
-        let forwarded = Forwarded { peer: &peer, client: Some(peer.address), host: &host };
+        let forwarded = Forwarded {
+            peer: &peer,
+            client: Some(peer.address),
+            scheme: Scheme::Http,
+            host: &host,
+        };
         let (mut out, changes) = (BytesMut::new(), HeaderChanges::default());
         forwarded.encode(&headers, &mut Fields::new(&mut out, &changes));
         let written = String::from_utf8(out.to_vec()).unwrap();

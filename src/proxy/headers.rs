@@ -5,7 +5,7 @@
 //! `Via` (RFC 9110, section 7.6.3) and the request's id. A route's filter has the last word on all of these, but not on
 //! `Host`, the framing and the connection.
 
-use super::filters::takes_away;
+use super::filters::{is_same_variable, takes_away};
 use super::forwarded::Forwarded;
 use super::hops;
 use crate::backend::http1::Framing;
@@ -235,9 +235,19 @@ fn is_hearsay(name: &str) -> bool {
         .is_some_and(|what| !matches!(what, "for" | "proto" | "host") && !what.contains('_'))
 }
 
-/// The trailers of a request that may be passed on: neither framing nor a client's claims can come in behind the head.
-pub fn trailers_to_pass(trailers: &HeaderMap) -> HeaderMap {
-    let passes = |name: &HeaderName| !is_dropped(name) && is_allowed_trailer(name);
+/// The fields that may not come in behind the head of a request with `headers`, as little as in it: those that the route
+/// takes away, and those that its `Connection` field names.
+pub fn not_in_trailers(headers: &HeaderMap, changes: &HeaderChanges) -> Vec<HeaderName> {
+    let set = changes.set.iter().map(|(name, _)| name);
+    changes.remove.iter().chain(set).cloned().chain(nominated(headers)).collect()
+}
+
+/// The trailers of a request that may be passed on: neither framing, nor a client's claims, nor one of `barred` can come in
+/// behind the head.
+pub fn trailers_to_pass(trailers: &HeaderMap, barred: &[HeaderName]) -> HeaderMap {
+    let is_barred = |name: &HeaderName| barred.iter().any(|one| is_same_variable(one, name));
+    let passes =
+        |name: &HeaderName| !is_dropped(name) && is_allowed_trailer(name) && !is_barred(name);
     let kept = trailers.iter().filter(|(name, _)| passes(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -5,6 +5,7 @@ use super::client::ClientState;
 use super::error::ProxyError;
 use super::headers;
 use bytes::{Bytes, BytesMut};
+use http::HeaderName;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use std::future::poll_fn;
@@ -26,6 +27,8 @@ pub struct RequestBody {
     incoming: Incoming,
     client: Rc<ClientState>,
     limit: Option<u64>,
+    /// What no trailer may be called; empty unless the body has chunks.
+    barred: Vec<HeaderName>,
     received: u64,
     /// What was sent already, for another attempt; `None` once it is too much.
     kept: Option<Vec<Kept>>,
@@ -52,13 +55,19 @@ enum Kept {
 pub struct Failed;
 
 impl RequestBody {
-    /// Wraps a client's body that may be `limit` bytes long.
-    pub fn new(incoming: Incoming, client: Rc<ClientState>, limit: Option<u64>) -> Self {
+    /// Wraps a client's body that may be `limit` bytes long, and whose trailers may have any names but those of `barred`.
+    pub fn new(
+        incoming: Incoming,
+        client: Rc<ClientState>,
+        limit: Option<u64>,
+        barred: Vec<HeaderName>,
+    ) -> Self {
         let ended = incoming.is_end_stream();
         Self {
             incoming,
             client,
             limit,
+            barred,
             received: 0,
             kept: Some(Vec::new()),
             kept_bytes: 0,
@@ -234,7 +243,7 @@ impl Body for RequestBody {
                         this.end(Some(data));
                     }
                 } else if let Some(trailers) = frame.trailers_mut() {
-                    *trailers = headers::trailers_to_pass(trailers);
+                    *trailers = headers::trailers_to_pass(trailers, &this.barred);
                     this.keep_trailers(trailers);
                     this.end(None);
                 }

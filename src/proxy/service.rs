@@ -8,7 +8,7 @@ use super::error::ProxyError;
 use super::filters;
 use super::forward::{self, Answer, Inbound};
 use super::forwarded::Peer;
-use super::headers::{self, X_FORWARDED_PROTO};
+use super::headers;
 use super::hops;
 use super::record::{Record, RequestId};
 use super::redirect;
@@ -137,9 +137,9 @@ async fn admit_and_forward(
 ) -> Result<Answer, ProxyError> {
     let host = validate::host(parts)?;
     record.host = Some(host.clone());
-    record.client_address = client_address(context, parts);
+    record.client_address = client_address(context, parts)?;
     if let Some(target) = parts.uri.scheme() {
-        validate::scheme(target, scheme(&parts.headers, record))?;
+        validate::scheme(target, scheme(context, &parts.headers))?;
     }
     hops::check_loop(&parts.headers)?;
     let path = validate::path(parts)?;
@@ -147,7 +147,7 @@ async fn admit_and_forward(
     let asked = Asked {
         // What is valid as a host is text.
         host: host.to_str().unwrap_or_default(),
-        path: &path,
+        path: path.compared(),
         query,
         method: &parts.method,
         headers: &parts.headers,
@@ -155,9 +155,11 @@ async fn admit_and_forward(
     let (found, generation) = context.worker.route(&context.client.listener, &asked);
     record.generation = generation;
     let Taken { route, prefix } = found.ok_or(ProxyError::NoRoute)?;
+    let prefix = prefix.map(|length| path.sent_length(length));
+    let path = path.into_sent();
     record.route = Some(Arc::clone(&route));
     if let Some(answer) = &route.model.filters.answer {
-        let scheme = scheme(&parts.headers, record);
+        let scheme = scheme(context, &parts.headers);
         let asked = redirect::Asked { scheme, host: &host, path: &path, prefix, query };
         let response = respond::own_answer(answer, &parts.method, &asked)?;
         record.is_own_answer = true;
@@ -172,21 +174,18 @@ async fn admit_and_forward(
 }
 
 /// The client's address, if it is another than the peer's.
-fn client_address(context: &Context, parts: &Parts) -> Option<IpAddr> {
+fn client_address(context: &Context, parts: &Parts) -> Result<Option<IpAddr>, ProxyError> {
     let trusted = context.client.listener.trusted_proxies.borrow();
     if trusted.is_empty() {
-        return None;
+        return Ok(None);
     }
     client_address::behind_trusted(&parts.headers, context.peer.address, &trusted)
 }
 
 /// The scheme that the client used: that of the listener, unless a trusted proxy says that it was another.
-fn scheme(headers: &HeaderMap, record: &Record) -> Scheme {
-    let told = headers.get(X_FORWARDED_PROTO).filter(|_| record.client_address.is_some());
-    match told {
-        Some(told) if told.as_bytes().eq_ignore_ascii_case(b"https") => Scheme::Https,
-        Some(_) | None => Scheme::Http,
-    }
+pub fn scheme(context: &Context, headers: &HeaderMap) -> Scheme {
+    let trusted = context.client.listener.trusted_proxies.borrow();
+    client_address::scheme(headers, context.peer.address, &trusted).unwrap_or(Scheme::Http)
 }
 
 /// Passes an endpoint's answer on.
@@ -216,8 +215,8 @@ fn answer_response(
         Answer::Upgrade(mut head, connection, idle) => {
             record.status = Some(head.status.as_u16());
             record.answered = true;
-            affinity::keep(&mut head.headers, &parts.headers, &record);
             finish_headers(&mut head.headers, &record);
+            affinity::keep(&mut head.headers, &parts.headers, &record);
             context.client.streaming_begins(endpoint, idle, Instant::now());
             let upgrade = Box::new(Upgrade { connection, record, idle });
             context.client.upgrade.replace(Some(upgrade));
@@ -233,8 +232,9 @@ fn answer_response(
     };
     record.status = Some(head.status.as_u16());
     record.answered = true;
-    affinity::keep(&mut head.headers, &parts.headers, &record);
     finish_headers(&mut head.headers, &record);
+    // After the route's changes: they are made in what the endpoint says, and this cookie is ours.
+    affinity::keep(&mut head.headers, &parts.headers, &record);
     if head.status == StatusCode::UPGRADE_REQUIRED && head.headers.contains_key(header::UPGRADE) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }

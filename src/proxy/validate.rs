@@ -5,9 +5,8 @@
 use super::error::ProxyError;
 use super::headers::tokens;
 use crate::model::Scheme;
-use crate::model::path::normalise;
+use crate::model::path::{NormalPath, normalise};
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri};
-use std::borrow::Cow;
 
 /// A request's host, as the `Host` field upstream will have it.
 pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
@@ -53,9 +52,9 @@ pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
 }
 
 /// A request's path in its normal form, in which it is matched and sent on; `*` (RFC 9112, section 3.2.4) stays.
-pub fn path(parts: &Parts) -> Result<Cow<'_, str>, ProxyError> {
+pub fn path(parts: &Parts) -> Result<NormalPath<'_>, ProxyError> {
     match parts.uri.path() {
-        "*" => Ok(Cow::Borrowed("*")),
+        "*" => Ok(NormalPath::ASTERISK),
         path => normalise(path).map_err(ProxyError::BadPath),
     }
 }

@@ -4,6 +4,7 @@ use super::text::mismatch_words;
 use super::{Case, decided};
 use crate::cli::source::share;
 use crate::model::Answer;
+use crate::model::path::NormalPath;
 use crate::router::{Considered, Mismatch, Route};
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ pub(super) fn tell(case: &Case<'_>) -> Value {
         "url": request.url.to_string(),
         "listener": &*case.listener.name,
         "host": case.explanation.as_ref().map(|explanation| &explanation.host),
-        "path": request.path.as_ref().ok(),
+        "path": request.path.as_ref().ok().map(NormalPath::sent),
+        "comparedPath": request.path.as_ref().ok().map(NormalPath::compared),
         "client": case.client().map(|client| client.to_string()),
         "route": null,
         "match": null,

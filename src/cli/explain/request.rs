@@ -1,7 +1,8 @@
 //! The request that is asked about, made from the command line.
 
 use super::Arguments;
-use crate::model::{IpNet, Scheme, path};
+use crate::model::path::{NormalPath, normalise};
+use crate::model::{IpNet, Scheme};
 use crate::proxy::client_address::behind_trusted;
 use crate::router::Asked;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -13,7 +14,7 @@ pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Uri,
     /// In its normal form, or why it has none.
-    pub(super) path: Result<String, &'static str>,
+    pub(super) path: Result<NormalPath<'static>, &'static str>,
     /// With its `Host`.
     pub(super) headers: HeaderMap,
     peer: Option<IpAddr>,
@@ -51,7 +52,7 @@ impl Request {
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.ok_or("--header host: is no host")?.to_owned();
-        let path = path::normalise(url.path()).map(std::borrow::Cow::into_owned);
+        let path = normalise(url.path()).map(NormalPath::into_owned);
         Ok(Self { method: method.clone(), path, headers, peer: *client_address, host, url })
     }
 
@@ -89,7 +90,7 @@ impl Request {
     /// Whom it comes from, where these proxies are trusted.
     pub(super) fn client(&self, trusted: &[IpNet]) -> Option<IpAddr> {
         let peer = self.peer?;
-        Some(behind_trusted(&self.headers, peer, trusted).unwrap_or(peer))
+        Some(behind_trusted(&self.headers, peer, trusted).ok()?.unwrap_or(peer))
     }
 }
 

@@ -37,11 +37,14 @@ pub(super) fn tell(case: &Case<'_>) -> String {
     if let Ok(path) = &request.path {
         fact(
             "path",
-            match path == request.url.path() {
-                true => path.clone(),
-                false => format!("{path}, the normal form of {}", request.url.path()),
+            match path.sent() == request.url.path() {
+                true => path.sent().to_owned(),
+                false => format!("{}, the normal form of {}", path.sent(), request.url.path()),
             },
         );
+        if path.compared() != path.sent() {
+            fact("compared as", path.compared().to_owned());
+        }
     }
     if let Some(client) = case.client() {
         fact("client", client.to_string());

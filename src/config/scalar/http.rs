@@ -204,7 +204,7 @@ impl Word for MatchPath {
             return Err(wrong("a space or special character has to be percent-encoded"));
         }
         match normalise(text) {
-            Ok(path) => Ok(Self(path.into_owned())),
+            Ok(path) => Ok(Self(path.into_sent().into_owned())),
             Err(why) => Err(wrong(&format!("it {why}"))),
         }
     }

@@ -7,6 +7,7 @@ use crate::config::problem::Fault;
 use crate::config::scalar::{MatchPath, Pattern};
 use crate::config::tree::At;
 use crate::model;
+use crate::model::path::normalise;
 use std::sync::Arc;
 
 impl Validator<'_> {
@@ -64,10 +65,11 @@ impl Validator<'_> {
         ];
         self.exactly_one(at, &keys)?;
         if let Some(path) = typed.exact.get() {
-            return Some(model::PathMatch::Exact(Arc::from(&*path.0)));
+            return Some(model::PathMatch::Exact(compared(&path.0)));
         }
         if let Some(path) = typed.prefix.get() {
-            return Some(model::PathMatch::Prefix(self.prefix(path, &at.key("prefix"))));
+            let prefix = self.prefix(path, &at.key("prefix"));
+            return Some(model::PathMatch::Prefix(compared(&prefix)));
         }
         typed.regex.get().map(|pattern| model::PathMatch::Regex(pattern.0.clone()))
     }
@@ -108,6 +110,11 @@ impl Validator<'_> {
             false => model::ValueMatch::Absent,
         })
     }
+}
+
+/// A path in the normal form as requests' paths are compared with it.
+fn compared(path: &str) -> Arc<str> {
+    normalise(path).map_or_else(|_| Arc::from(path), |path| Arc::from(path.compared()))
 }
 
 /// The text of a value that was made from text.

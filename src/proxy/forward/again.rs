@@ -101,7 +101,8 @@ impl Journey<'_> {
     }
 
     /// Whether an answer of this status is to be thrown away for another try. What the endpoint answered it has processed:
-    /// only an idempotent request is sent again, and only out of the budget.
+    /// only an idempotent request is sent again, and only out of the budget. A try that could not even begin in time would take
+    /// from the client the answer that there is.
     pub(super) fn retries_status(&self, status: StatusCode, body: &RequestBody) -> bool {
         let code = status.as_u16();
         let statuses = &self.target.retry.statuses;
@@ -109,6 +110,7 @@ impl Journey<'_> {
             && status != StatusCode::SWITCHING_PROTOCOLS
             && self.inbound.parts.method.is_idempotent()
             && body.can_rewind()
+            && self.has_time_to_retry()
             && self.may_retry(true)
     }
 }

@@ -7,11 +7,13 @@ use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, Framing, Request};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
+use crate::model::Scheme;
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
 use crate::proxy::headers::{self, Outbound};
 use crate::proxy::request_body::{REPLAY_LIMIT, RequestBody};
+use crate::proxy::service::scheme;
 use http::{Method, StatusCode, Version, header};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -88,8 +90,12 @@ impl Journey<'_> {
         let Inbound { parts, host, route, .. } = self.inbound;
         let filters = &route.model.filters;
         let upgrade = headers::upgrade(parts);
-        let forwarded =
-            Forwarded { peer: &self.context.peer, client: self.record.client_address, host };
+        let client = self.record.client_address;
+        let scheme = match client {
+            Some(_) => scheme(self.context, &parts.headers),
+            None => Scheme::Http,
+        };
+        let forwarded = Forwarded { peer: &self.context.peer, client, scheme, host };
         self.record.request_id.with(|request_id| {
             Outbound {
                 parts,

@@ -1,5 +1,6 @@
 use super::super::forwarded::Peer;
 use super::*;
+use crate::model::Scheme;
 use http::Request;
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ fn encode_changed(
         query: parts.uri.query(),
         url: &url,
         framing,
-        forwarded: Forwarded { peer: &peer, client, host: &host },
+        forwarded: Forwarded { peer: &peer, client, scheme: Scheme::Http, host: &host },
         request_id: "id-1",
         upgrade: upgrade(&parts),
         changes,

@@ -2,7 +2,7 @@
 
 use super::client::Answer;
 use super::harness::{Config, Proxy, server};
-use testserver::Server;
+use testserver::{Server, Step};
 
 const KEY: &str = "sessionAffinity: { cookie: { name: shop } }";
 
@@ -147,5 +147,41 @@ async fn a_client_stays_with_the_backend_of_its_cookie() {
         for _ in 0..10 {
             assert_eq!(ask(&proxy, cookie).await.field("set-cookie"), None);
         }
+    }
+}
+
+/// One answer of a listed status must not move a session for good, nor a reset connection.
+#[tokio::test]
+async fn a_retry_elsewhere_leaves_the_client_with_its_endpoint() {
+    for step in [Step::answer(503, "bad"), Step::Close] {
+        let (one, two) = (server().await, server().await);
+        let proxy = Config::to(&[&one, &two]).keys(KEY).retry("statuses: [503]").start();
+        let cookie = given(&ask(&proxy, "x=1").await);
+        let (own, other) = if one.counts().requests == 1 { (&one, &two) } else { (&two, &one) };
+        own.script("/bad", [step]);
+        let request = format!("GET /bad HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n");
+        let answer = proxy.ask(request).await;
+        assert_eq!((answer.status, answer.field("set-cookie")), (404, None));
+        // A connection that had idled may have been tried twice.
+        assert!(own.counts().requests >= 2);
+        assert_eq!(other.counts().requests, 1);
+    }
+}
+
+/// A filter changes what the application says; the cookie is not its.
+#[tokio::test]
+async fn a_filter_leaves_the_cookie_alone() {
+    let one = server().await;
+    for changes in ["remove: [set-cookie]", "set: [{ name: set-cookie, value: a=1 }]"] {
+        let proxy = Config::to(&[&one])
+            .keys(KEY)
+            .routes(&format!(
+                "{{ name: all, filters: [{{ responseHeaders: {{ {changes} }} }}], backends: [test] }}"
+            ))
+            .start();
+        let answer = ask(&proxy, "x=1").await;
+        let cookies = answer.fields("set-cookie");
+        let ours = cookies.iter().filter(|cookie| cookie.starts_with("shop=")).count();
+        assert_eq!(ours, 1, "{changes}: {}", answer.head);
     }
 }

@@ -9,7 +9,8 @@ async fn guarded() -> (testserver::Server, testserver::Server, Proxy) {
         .admin()
         .backend("guarded", &[&guarded], "")
         .routes(
-            "{ name: admin, matches: [{ path: { prefix: /admin } }], backends: [guarded] }, \
+            "{ name: admin, matches: [{ path: { prefix: /admin } }, { path: { exact: '/v1/users:export' } }, \
+             { path: { exact: '/a%7Cb%C3%A9' } }], backends: [guarded] }, \
              { name: rest, backends: [test] }",
         )
         .start();
@@ -38,6 +39,29 @@ async fn no_spelling_of_a_path_gets_past_its_route() {
     for line in received(&guarded).concat().lines().filter(|line| line.ends_with("HTTP/1.1")) {
         assert_eq!(line, "GET /admin/keys HTTP/1.1");
     }
+}
+
+/// S4: what some applications take for the same, and others do not, has the same route and stays as it is.
+#[tokio::test]
+async fn a_rule_holds_for_all_that_an_application_may_take_for_the_same() {
+    let (open, guarded, proxy) = guarded().await;
+    let cases = [
+        ("//admin/keys", "//admin/keys"),
+        ("/admin//keys", "/admin//keys"),
+        ("/x/..//admin", "//admin"),
+        ("/v1/users:export", "/v1/users:export"),
+        ("/v1/users%3aexport", "/v1/users%3Aexport"),
+        ("//v1//users%3Aexport", "//v1//users%3Aexport"),
+        ("/a|b\u{e9}", "/a%7Cb%C3%A9"),
+        ("/a%7cb%c3%a9", "/a%7Cb%C3%A9"),
+    ];
+    for (target, _) in cases {
+        assert_eq!(proxy.get(target).await.status, 404, "{target}");
+    }
+    assert_eq!(open.counts().requests, 0);
+    let raw = received(&guarded).concat();
+    let lines: Vec<_> = raw.lines().filter(|line| line.ends_with("HTTP/1.1")).collect();
+    assert_eq!(lines, cases.map(|(_, sent)| format!("GET {sent} HTTP/1.1")));
 }
 
 /// S4

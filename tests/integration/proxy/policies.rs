@@ -164,3 +164,19 @@ async fn an_answer_in_the_middle_of_an_upload_is_tried_elsewhere() {
     }
     assert!(received(&good).concat().ends_with("\r\n\r\nfirstlater"));
 }
+
+/// An answer that is there is worth more than a try that can only end with the request's time.
+#[tokio::test]
+async fn an_answer_is_kept_when_there_is_no_time_to_ask_the_same_endpoint_again() {
+    let one = server().await;
+    one.script("/x", [Step::ReadBody, Step::answer(503, "bad")]);
+    // The pauses before an endpoint is asked again grow until one does not fit.
+    let proxy = Config::to(&[&one])
+        .timeouts("request: 700ms")
+        .retry("attempts: 10, statuses: [503], budget: { ratio: 100%, minPerSecond: 100 }")
+        .start();
+    for request in [GET, PUT] {
+        let answer = proxy.ask(request).await;
+        assert_eq!((answer.status, answer.text()), (503, "bad"));
+    }
+}

@@ -63,6 +63,7 @@ async fn what_a_trusted_proxy_leaves_out_is_filled_in() {
         ["for=\"[2001:db8::1]:1234\";proto=https, for=127.0.0.1"]
     );
     assert_eq!(values(&raw, "x-forwarded-for"), ["2001:db8::1, 127.0.0.1"]);
+    assert_eq!(values(&raw, "x-forwarded-proto"), ["https"]);
 }
 
 /// A trusted proxy that passes on its client's `Connection` field takes nothing of this away.
@@ -102,4 +103,23 @@ async fn the_named_client_is_hashed() {
         homes.insert(home);
     }
     assert!(homes.len() > 1, "all clients on one endpoint");
+}
+
+/// S4: a proxy that writes one of the two fields passes on what its client wrote in the other.
+#[tokio::test]
+async fn a_client_cannot_name_another_in_the_field_that_the_proxy_does_not_write() {
+    let server = server().await;
+    let proxy = Config::to(&[&server]).trusted("127.0.0.1").start();
+    for (list, forwarded, status) in [
+        ("9.9.9.9", "for=203.0.113.9", 400),
+        ("203.0.113.9", "for=9.9.9.9", 400),
+        ("203.0.113.9", "for=unknown", 400),
+        ("203.0.113.9", "for=203.0.113.9;proto=https", 200),
+        ("1.1.1.1, 203.0.113.9", "for=\"203.0.113.9:80\"", 200),
+    ] {
+        let fields = format!("X-Forwarded-For: {list}\r\nForwarded: {forwarded}\r\n");
+        let answer = proxy.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        assert_eq!(answer.status, status, "{fields}");
+    }
+    assert!(!received(&server).concat().contains("9.9.9.9"));
 }
