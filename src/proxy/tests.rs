@@ -53,8 +53,8 @@ fn connections_are_shared_out_exactly_whoever_accepts_them() {
         until("all are served", || open.load(Relaxed) == 8);
         assert_eq!(loads(&proxy), [4, 4]);
         assert_eq!(proxy.connections(), 8);
-        // A task for each of them, for the one socket, and for each worker's log.
-        until("those that have gone left no task", || proxy.tasks() == 8 + 1 + 2);
+        // A task for each of them, for the one socket, and for each worker's log and timers.
+        until("those that have gone left no task", || proxy.tasks() == 8 + 1 + 4);
         proxy.end();
         threads.join();
         assert_eq!((open.load(Relaxed), proxy.connections(), proxy.tasks()), (0, 0, 0));

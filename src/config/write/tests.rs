@@ -358,7 +358,7 @@ impl Random {
         Match {
             path: match self.0.u8(..3) {
                 0 => PathMatch::Exact(Arc::from("/a/b/")),
-                1 => PathMatch::Prefix(Arc::from(if self.0.bool() { "/" } else { "/a%2B" })),
+                1 => PathMatch::Prefix(Arc::from(if self.0.bool() { "/" } else { "/a+" })),
                 _ => PathMatch::Regex(
                     Regex::new(r#"/"\$${a}|\\d+\u{e9}"#).or(Regex::new("/[a-z]+")).unwrap(),
                 ),

@@ -160,7 +160,7 @@ async fn a_surplus_answer_stays_on_a_connection_that_goes_on() {
 async fn an_answer_can_drip_a_byte_at_a_time() {
     let server = server().await;
     let mut client = Client::to(&server).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let answer = ask(&server, "GET /bytes/26?drip=1ms HTTP/1.1", "").await;
     assert!(answer.ends_with("\r\n\r\nabcdefghijklmnopqrstuvwxyz"), "{answer}");
     // Of the head, too: it alone has more than as many bytes again.
