@@ -19,5 +19,6 @@ lint: ## Format, clippy, documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-bench: ## Compares Outrigger with NGINX and HAProxy (needs both), times reloads and routing
+bench: ## Outrigger beside its peers (NGINX, HAProxy and what bench/peers/install brings): 25 minutes
+	bench/peers/install
 	cargo run --release --locked -p bench
