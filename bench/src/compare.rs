@@ -21,6 +21,9 @@ use std::time::Duration;
 /// An answer that is not there so long after the end of a round is a failure.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the first turns of all connections may take.
+const FIRST_TURNS: Duration = Duration::from_secs(60);
+
 /// In so many rounds the system calls are counted, which hardly vary.
 const COUNTED: usize = 2;
 
@@ -167,7 +170,11 @@ fn drive(
     pin_this_thread(Some(plan.cores.load))?;
     let mut load =
         Load::connect(running.address, scenario.shape(peer, plan.pace), &scenario.exchange())?;
-    let mut total = load.drive(plan.warmup)?.requests;
+    // Where connections take turns each has its first turn now: what a first request costs is not the question.
+    let first =
+        if scenario.in_flight < scenario.connections { scenario.connections as u64 } else { 0 };
+    let mut total = load.count(first, FIRST_TURNS)?.requests;
+    total += load.drive(plan.warmup)?.requests;
     let Some(meter) = running.process.as_ref().map(Process::meter) else {
         let run = load.drive(plan.duration)?;
         total += run.requests + load.settle(PATIENCE)?;

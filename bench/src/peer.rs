@@ -218,6 +218,7 @@ impl Peer {
             ("manyRoutes", Value::Flag(!setting.hosts.is_empty())),
             ("hosts", text(&setting.hosts.join(" "))),
             // Some reserve memory for each: as many as it takes on both sides, and a few more.
+            ("maxClients", text(&(setting.connections + 512))),
             ("maxConnections", text(&(setting.connections * 2 + setting.endpoints.len() + 512))),
             ("keepAlive", text(&(128 + setting.endpoints.len()))),
         ]);
