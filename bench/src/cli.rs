@@ -1,30 +1,38 @@
 //! The command line.
 
-use crate::compare::{self, Plan};
+mod build;
+
+use crate::compare::{self, Plan, scenario};
 use crate::load::Pace;
 use crate::peer::{Peer, recreate};
 use crate::process::{self, Cores};
-use crate::{Result, reload, results, router};
+use crate::syscalls::Counter;
+use crate::{Result, footprint, machine, reload, results, router};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use serde_json::Value;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
+
+/// What a process needs besides the descriptors of its clients.
+const OTHER_DESCRIPTORS: u64 = 1_200;
 
 #[derive(Parser)]
 #[command(about, max_term_width = 100)]
 struct Cli {
-    /// Without one: compare, then reload-latency, then router
+    /// Without one: all, in this order
     #[command(subcommand)]
     scenario: Option<Scenario>,
 }
 
 #[derive(Subcommand)]
 enum Scenario {
-    /// Compare Outrigger with NGINX, HAProxy and a direct connection
+    /// Compare Outrigger with other proxies and a direct connection under different loads
     Compare(Compare),
+    /// Compare memory, start and size
+    Footprint(Footprint),
     /// Time how long an edit of Outrigger's file takes to have its effect
     ReloadLatency(ReloadLatency),
     /// Time the look-up of a request's route as the table grows, and the compilation of the table
@@ -41,27 +49,36 @@ enum Scenario {
 
 #[derive(Args)]
 struct Compare {
-    /// Rounds; each measures every peer once, in changing order
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Seconds measured per peer and round
-    #[arg(long, default_value_t = 2.0, value_parser = positive)]
-    seconds: f64,
+    /// Only these loads
+    #[arg(value_parser = PossibleValuesParser::new(scenario::ALL.map(|scenario| scenario.name)))]
+    loads: Vec<String>,
+    /// Rounds; each measures every peer once, in changing order [default: 9 for keep-alive, else 5]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Seconds measured per peer and round [default: about one]
+    #[arg(long, value_parser = positive)]
+    seconds: Option<f64>,
     /// Seconds of load before each measurement
-    #[arg(long, default_value_t = 0.5, value_parser = positive)]
+    #[arg(long, default_value_t = 0.3, value_parser = positive)]
     warmup: f64,
-    /// Keep-alive connections
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=900))]
-    connections: u16,
     /// Send so many requests per second (an open loop) instead of one after the other
     #[arg(long, value_parser = positive)]
     rate: Option<f64>,
     /// Leave Outrigger out: compare the others only
     #[arg(long)]
     peers_only: bool,
-    /// Another Outrigger to measure beside, from before a change
-    #[arg(long, value_name = "FILE", conflicts_with = "peers_only")]
-    before: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Footprint {
+    /// Only these figures
+    #[arg(value_parser = PossibleValuesParser::new(footprint::ALL.map(|(name, _)| name)))]
+    figures: Vec<String>,
+    /// Rounds; each measures every peer once (memory at most three, size once)
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     #[command(flatten)]
     common: Common,
 }
@@ -86,9 +103,15 @@ struct Router {
 
 #[derive(Args)]
 struct Common {
-    /// An Outrigger to measure instead of building one (the image's static one, say)
+    /// An Outrigger to measure instead of building the ordinary and the static one; may be said more than once
     #[arg(long, value_name = "FILE")]
-    outrigger: Option<PathBuf>,
+    outrigger: Vec<PathBuf>,
+    /// Another Outrigger to measure beside, from before a change
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
+    /// Small and short, one round: only to see that it works
+    #[arg(long)]
+    quick: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -111,7 +134,7 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().scenario {
         Some(scenario) => scenario.run(),
-        None => ["compare", "reload-latency", "router"].iter().try_for_each(|name| {
+        None => ["compare", "footprint", "reload-latency", "router"].iter().try_for_each(|name| {
             let defaults = Cli::parse_from(["bench", name]).scenario;
             defaults.map_or(Ok(()), Scenario::run)
         }),
@@ -129,6 +152,7 @@ impl Scenario {
     fn run(self) -> Result<()> {
         match self {
             Scenario::Compare(options) => options.run(),
+            Scenario::Footprint(options) => options.run(),
             Scenario::ReloadLatency(options) => options.run(),
             Scenario::Router(options) => options.run(),
             Scenario::Exec { core, command } => process::become_pinned(core, &command),
@@ -139,38 +163,68 @@ impl Scenario {
 impl Compare {
     fn run(self) -> Result<()> {
         let work = Work::claim(&self.common.output)?;
-        let mut peers = vec![Peer::direct()];
-        peers.extend(Peer::nginx()?);
-        if let Some(haproxy) = Peer::haproxy()? {
-            let (again, more) = (haproxy.again(), haproxy.with_all_headers());
-            peers.extend([haproxy, again, more]);
-        }
-        if !self.peers_only {
-            let program = self.common.outrigger()?;
-            peers.extend([Peer::outrigger(&program, false)?, Peer::outrigger(&program, true)?]);
-            if let Some(before) = &self.before {
-                peers.push(Peer::outrigger(before, false)?);
+        let peers = if self.peers_only { Peer::installed()? } else { self.common.peers()? };
+        let descriptors = process::raise_descriptors();
+        let quick = self.common.quick;
+        let chosen = scenario::ALL.into_iter().filter(|scenario| {
+            self.loads.is_empty() || self.loads.iter().any(|name| name == scenario.name)
+        });
+        for scenario in chosen.map(|scenario| if quick { scenario.quick() } else { scenario }) {
+            if scenario.connections as u64 + OTHER_DESCRIPTORS > descriptors {
+                eprintln!("bench: {} is left out: ulimit -Hn is {descriptors}", scenario.name);
+                continue;
             }
+            let seconds = self.seconds.unwrap_or(if quick { 0.1 } else { scenario.seconds });
+            let rounds = self.rounds.map_or(if quick { 1 } else { scenario.rounds }, usize::from);
+            let plan = Plan {
+                cores: cores()?,
+                rounds,
+                warmup: Duration::from_secs_f64(if quick { 0.05 } else { self.warmup }),
+                duration: Duration::from_secs_f64(seconds),
+                pace: self.rate.map_or(Pace::Closed, Pace::PerSecond),
+                // Counting is the same everywhere.
+                counter: if quick && scenario.name != "keep-alive" {
+                    None
+                } else {
+                    Counter::find()
+                },
+            };
+            let text = compare::compare(&plan, &scenario, &peers, &command_line(), &work.folder)?;
+            self.common.output.show(scenario.name, &text)?;
         }
-        let plan = Plan {
+        Ok(())
+    }
+}
+
+impl Footprint {
+    fn run(self) -> Result<()> {
+        let work = Work::claim(&self.common.output)?;
+        let peers = self.common.peers()?;
+        process::raise_descriptors();
+        let plan = footprint::Plan {
             cores: cores()?,
-            rounds: self.rounds.into(),
-            warmup: Duration::from_secs_f64(self.warmup),
-            duration: Duration::from_secs_f64(self.seconds),
-            connections: self.connections.into(),
-            pace: self.rate.map_or(Pace::Closed, Pace::PerSecond),
+            rounds: if self.common.quick { 1 } else { self.rounds.into() },
+            quick: self.common.quick,
+            command: &command_line(),
+            work: &work.folder,
         };
-        let text = compare::compare(&plan, &peers, &command_line(), &work.folder)?;
-        self.common.output.show("compare", &text)
+        let chosen = footprint::ALL.into_iter().filter(|(name, _)| {
+            self.figures.is_empty() || self.figures.iter().any(|figure| figure == name)
+        });
+        for (name, figure) in chosen {
+            self.common.output.show(name, &footprint::measure(&plan, figure, &peers)?)?;
+        }
+        Ok(())
     }
 }
 
 impl ReloadLatency {
     fn run(self) -> Result<()> {
         let work = Work::claim(&self.common.output)?;
-        let program = self.common.outrigger()?;
-        let edits = self.edits.into();
-        let text = reload::measure(&program, cores()?, edits, &command_line(), &work.folder)?;
+        let programs = self.common.programs()?;
+        let program = programs.first().ok_or("no Outrigger")?;
+        let edits = if self.common.quick { 2 } else { self.edits.into() };
+        let text = reload::measure(program, cores()?, edits, &command_line(), &work.folder)?;
         self.common.output.show("reload-latency", &text)
     }
 }
@@ -179,9 +233,9 @@ impl Router {
     fn run(self) -> Result<()> {
         let _alone = Work::claim(&self.output)?;
         let plan = router::Plan { core: cores()?.proxy, rounds: self.rounds.into() };
-        let proxy = results::row(&home().join("RESULTS.md"), "compare", "Outrigger")
+        let proxy = results::row(&home().join("RESULTS.md"), "keep-alive", "Outrigger")
             .map_or("not measured yet".to_owned(), |micros| {
-                format!("{micros} µs of CPU per request, see *Proxies compared*")
+                format!("{micros} µs of CPU per request, see *Small requests*")
             });
         let outcome = router::measure(&plan, &command_line(), &proxy)?;
         self.output.show("router", &outcome.text)?;
@@ -193,15 +247,30 @@ impl Router {
 }
 
 impl Common {
-    /// The Outrigger to measure, with an absolute path.
-    fn outrigger(&self) -> Result<PathBuf> {
-        match &self.outrigger {
-            Some(file) => {
-                Ok(file.canonicalize().map_err(|e| format!("{}: {e}", file.display()))?)
-            }
-            None => build(),
+    /// The Outriggers to measure, with absolute paths.
+    fn programs(&self) -> Result<Vec<PathBuf>> {
+        match self.outrigger.as_slice() {
+            [] => build::both(),
+            files => files.iter().map(|file| absolute(file)).collect(),
         }
     }
+
+    /// All that is measured: the other proxies and every Outrigger.
+    fn peers(&self) -> Result<Vec<Peer>> {
+        let mut peers = Peer::installed()?;
+        for file in self.programs()? {
+            let note = if machine::libraries(&file).is_empty() { "static" } else { "" };
+            peers.push(Peer::outrigger(note, &file)?);
+        }
+        if let Some(before) = &self.before {
+            peers.push(Peer::outrigger("before", &absolute(before)?)?);
+        }
+        Ok(peers)
+    }
+}
+
+fn absolute(file: &Path) -> Result<PathBuf> {
+    Ok(file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
 impl Output {
@@ -218,26 +287,6 @@ impl Output {
 /// The folder of this crate.
 fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Builds Outrigger as it is released and says where it is.
-fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    eprintln!("bench: cargo build --release -p outrigger");
-    let output = Command::new(cargo)
-        .args(["build", "--release", "-p", "outrigger", "--bin", "outrigger"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(home())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("Outrigger does not build".into());
-    }
-    let messages = String::from_utf8(output.stdout)?;
-    let executable = |line| {
-        Some(PathBuf::from(serde_json::from_str::<Value>(line).ok()?["executable"].as_str()?))
-    };
-    Ok(messages.lines().find_map(executable).ok_or("cargo build named no executable")?)
 }
 
 /// One core for the proxy and another for the rest.

@@ -1,19 +1,31 @@
-//! Scenario `compare`: CPU time per request, rate, latency and memory of each peer, in interleaved
-//! rounds.
+//! `compare`: CPU time per request, rate, latency, memory and system calls of each peer, in interleaved rounds.
+
+mod disturb;
+mod report;
+pub(crate) mod scenario;
 
 use crate::Result;
-use crate::endpoint::{BODY, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::load::{Load, Pace, Run};
 use crate::machine;
-use crate::peer::{Kind, Peer, Running};
+use crate::peer::{Peer, Running, Setting};
 use crate::process::{Cores, Meter, Process, pin_this_thread};
-use crate::stats::{Spread, percentile};
+use crate::stats::percentile;
+use crate::syscalls::Counter;
+use scenario::Scenario;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// An answer that is not there so long after the end of a round is a failure.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the first turns of all connections may take.
+const FIRST_TURNS: Duration = Duration::from_secs(60);
+
+/// In so many rounds the system calls are counted, which hardly vary.
+const COUNTED: usize = 2;
 
 /// How to measure.
 pub(crate) struct Plan {
@@ -21,8 +33,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     pub(crate) warmup: Duration,
     pub(crate) duration: Duration,
-    pub(crate) connections: usize,
     pub(crate) pace: Pace,
+    pub(crate) counter: Option<Counter>,
 }
 
 /// What one round of one peer showed.
@@ -30,6 +42,9 @@ struct Sample {
     rate: f64,
     p50: f64,
     p99: f64,
+    /// Connections closed, and requests lost with them: only where that is counted and not fatal.
+    closed: u64,
+    failed: u64,
     proxy: Option<ProxySample>,
 }
 
@@ -37,31 +52,41 @@ struct ProxySample {
     cpu_micros: f64,
     resident_mib: f64,
     busy_percent: f64,
+    syscalls: Option<f64>,
     /// Lines of access log per request.
     logged: f64,
+    /// Scrapes or reloads.
+    disturbed: u64,
 }
 
-/// Measures all peers and returns the table with its surroundings, as Markdown.
-pub(crate) fn compare(plan: &Plan, peers: &[Peer], command: &str, work: &Path) -> Result<String> {
+/// Measures all peers in one scenario and returns its section, as Markdown.
+pub(crate) fn compare(
+    plan: &Plan,
+    scenario: &Scenario,
+    peers: &[Peer],
+    command: &str,
+    work: &Path,
+) -> Result<String> {
     let load_before = machine::load_average();
-    let mut samples: Vec<Vec<Sample>> = peers.iter().map(|_| Vec::new()).collect();
+    let rows = scenario.rows(peers);
+    let mut samples: Vec<Vec<Sample>> = rows.iter().map(|_| Vec::new()).collect();
     for round in 0..plan.rounds {
         // A different first one each round, so that none always follows the same neighbour.
-        for index in (0..peers.len()).map(|index| (index + round) % peers.len()) {
-            let peer = &peers[index];
-            let sample = measure(plan, peer, work)
-                .map_err(|error| format!("round {}, {}: {error}", round + 1, peer.label))?;
+        for index in (0..rows.len()).map(|index| (index + round) % rows.len()) {
+            let peer = &rows[index];
+            let counter = plan.counter.as_ref().filter(|_| round < COUNTED);
+            let sample = measure(plan, scenario, peer, counter, work).map_err(|error| {
+                format!("{}, round {}, {}: {error}", scenario.name, round + 1, peer.label)
+            })?;
+            let (number, line) = (round + 1, sample.line());
             eprintln!(
-                "bench: round {} of {}: {}: {}",
-                round + 1,
-                plan.rounds,
-                peer.label,
-                sample.line()
+                "bench: {}: round {number} of {}: {}: {line}",
+                scenario.name, plan.rounds, peer.label
             );
             samples[index].push(sample);
         }
     }
-    let mut text = report(plan, peers, &samples, command);
+    let mut text = report::report(plan, scenario, &rows, &samples, command);
     let _ = write!(text, "\nLoad average before the run: {load_before}.\n");
     Ok(text)
 }
@@ -69,15 +94,38 @@ pub(crate) fn compare(plan: &Plan, peers: &[Peer], command: &str, work: &Path) -
 /// What the client saw, and what the proxy used meanwhile.
 struct Driven {
     run: Run,
-    /// With the requests of the warm-up.
+    /// With the requests before and after.
     total: u64,
-    proxy: Option<(Duration, Meter)>,
+    proxy: Option<Used>,
 }
 
-fn measure(plan: &Plan, peer: &Peer, work: &Path) -> Result<Sample> {
-    let endpoint = Endpoint::start(Some(plan.cores.load))?;
-    let running = peer.start(plan.cores.proxy, endpoint.address(), work)?;
-    let driven = std::thread::scope(|scope| scope.spawn(|| drive(plan, &running)).join());
+/// What the proxy used.
+struct Used {
+    cpu: Duration,
+    resident: u64,
+    syscalls: Option<f64>,
+    disturbed: u64,
+}
+
+fn measure(
+    plan: &Plan,
+    scenario: &Scenario,
+    peer: &Peer,
+    counter: Option<&Counter>,
+    work: &Path,
+) -> Result<Sample> {
+    let hosts = scenario.hosts();
+    let endpoint =
+        Endpoint::serving(Some(plan.cores.load), scenario.endpoints, &scenario.exchange())?;
+    let setting = Setting {
+        endpoints: endpoint.addresses(),
+        hosts: &hosts,
+        connections: scenario.connections,
+    };
+    let running = peer.start(plan.cores.proxy, &setting, work)?;
+    let driven = std::thread::scope(|scope| {
+        scope.spawn(|| drive(plan, scenario, peer, counter, &running)).join()
+    });
     let driven = driven.map_err(|_| "the client's thread panicked")?;
     let Driven { run, total, proxy } = driven.map_err(|error| {
         let complaint = running.process.as_ref().map(Process::complaint).unwrap_or_default();
@@ -89,15 +137,16 @@ fn measure(plan: &Plan, peer: &Peer, work: &Path) -> Result<Sample> {
     }
     let proxy = match proxy {
         None => None,
-        Some((cpu, meter)) => {
-            let resident = meter.resident()? as f64;
+        Some(used) => {
             let lines = running.stop_and_count_lines()?;
-            check_fairness(peer, &endpoint.last_head(), lines)?;
+            peer.check_fairness(&endpoint.last_head(), lines)?;
             Some(ProxySample {
-                cpu_micros: cpu.as_secs_f64() * 1e6 / requests,
-                busy_percent: cpu.as_secs_f64() * 100.0 / run.elapsed.as_secs_f64(),
-                resident_mib: resident / f64::from(1 << 20),
+                cpu_micros: used.cpu.as_secs_f64() * 1e6 / requests,
+                busy_percent: used.cpu.as_secs_f64() * 100.0 / run.elapsed.as_secs_f64(),
+                resident_mib: used.resident as f64 / f64::from(1 << 20),
+                syscalls: used.syscalls,
                 logged: lines as f64 / total as f64,
+                disturbed: used.disturbed,
             })
         }
     };
@@ -105,37 +154,69 @@ fn measure(plan: &Plan, peer: &Peer, work: &Path) -> Result<Sample> {
         rate: requests / run.elapsed.as_secs_f64(),
         p50: percentile(&run.latencies, 0.5) as f64 / 1e3,
         p99: percentile(&run.latencies, 0.99) as f64 / 1e3,
+        closed: run.closed,
+        failed: run.failed,
         proxy,
     })
 }
 
-fn drive(plan: &Plan, running: &Running) -> Result<Driven> {
+fn drive(
+    plan: &Plan,
+    scenario: &Scenario,
+    peer: &Peer,
+    counter: Option<&Counter>,
+    running: &Running,
+) -> Result<Driven> {
     pin_this_thread(Some(plan.cores.load))?;
-    let mut load = Load::connect(running.address, plan.connections, plan.pace, BODY)?;
-    let warmup = load.drive(plan.warmup)?.requests;
-    // Found only now: a proxy starts its workers after it listens.
-    let meter = running.process.as_ref().map(Process::meter).transpose()?;
-    let before = meter.as_ref().map(Meter::cpu).transpose()?;
-    let run = load.drive(plan.duration)?;
-    let proxy = match (before, meter) {
-        (Some(before), Some(meter)) => Some((meter.cpu()? - before, meter)),
-        _ => None,
+    let mut load =
+        Load::connect(running.address, scenario.shape(peer, plan.pace), &scenario.exchange())?;
+    // Where connections take turns each has its first turn now: what a first request costs is not the question.
+    let first =
+        if scenario.in_flight < scenario.connections { scenario.connections as u64 } else { 0 };
+    let mut total = load.count(first, FIRST_TURNS)?.requests;
+    total += load.drive(plan.warmup)?.requests;
+    let Some(meter) = running.process.as_ref().map(Process::meter) else {
+        let run = load.drive(plan.duration)?;
+        total += run.requests + load.settle(PATIENCE)?;
+        return Ok(Driven { run, total, proxy: None });
     };
-    load.finish(PATIENCE)?;
-    Ok(Driven { total: warmup + run.requests, run, proxy })
+    let stop = AtomicBool::new(false);
+    let timed = std::thread::scope(|scope| {
+        let before = meter.cpu();
+        let disturbing = scope.spawn(|| disturb::disturb(peer, running, &stop));
+        let run = load.drive(plan.duration);
+        stop.store(true, Ordering::Relaxed);
+        let disturbed = disturbing.join().map_err(|_| "the disturber panicked")?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((
+            meter.cpu()? - before?,
+            run?,
+            disturbed?,
+        ))
+    });
+    let (cpu, run, disturbed) = timed?;
+    total += run.requests;
+    let resident = meter.resident()?;
+    total += load.settle(PATIENCE)?;
+    let syscalls = match counter {
+        Some(counter) => {
+            let (per_request, requests) = count(counter, &meter, &mut load, plan)?;
+            total += requests;
+            Some(per_request)
+        }
+        None => None,
+    };
+    Ok(Driven { run, total, proxy: Some(Used { cpu, resident, syscalls, disturbed }) })
 }
 
-/// Fails when a peer saves work that the others do.
-fn check_fairness(peer: &Peer, head: &str, lines: u64) -> Result<()> {
-    if let Some(absent) = peer.kind.headers().iter().find(|header| !head.contains(*header)) {
-        return Err(format!("unfair: it sends no {absent:?}, but {head:?}").into());
-    }
-    let logs = peer.kind == Kind::Outrigger { access_log: true };
-    match (logs, lines > 0) {
-        (true, false) => Err("unfair: it should write an access log, and does not".into()),
-        (false, true) => Err("unfair: it writes to stdout, and should not".into()),
-        _ => Ok(()),
-    }
+/// System calls per request, in a stretch of its own, and how many requests that had. The proxy is idle before and after,
+/// so that it does not matter when exactly the counter attaches.
+fn count(counter: &Counter, meter: &Meter, load: &mut Load, plan: &Plan) -> Result<(f64, u64)> {
+    let counting = counter.start(&meter.ids()?)?;
+    let run = load.drive(plan.warmup.min(Duration::from_millis(200)));
+    let settled = load.settle(PATIENCE);
+    let calls = counting.stop()?;
+    let requests = run?.requests + settled?;
+    Ok((calls as f64 / requests.max(1) as f64, requests))
 }
 
 impl Sample {
@@ -146,60 +227,4 @@ impl Sample {
             Some(proxy) => format!("{:.2} µs CPU/request, {rate}", proxy.cpu_micros),
         }
     }
-}
-
-fn report(plan: &Plan, peers: &[Peer], samples: &[Vec<Sample>], command: &str) -> String {
-    let base = peers.iter().position(|peer| peer.kind == Kind::Haproxy { all_headers: false });
-    let base = base.map(|index| &samples[index]);
-    let pace = match plan.pace {
-        Pace::Closed => "closed loop".to_owned(),
-        Pace::PerSecond(rate) => format!("open loop of {rate} requests/s"),
-    };
-    let mut text = format!(
-        "## Proxies compared\n\n{}: {}. `{command}`\n\nHTTP/1.1 keep-alive, {} connections, {pace}, {}-byte \
-         body, proxy on one core, client and endpoint on another; {} interleaved rounds of {:?} after {:?} \
-         of warm-up. Median (least–greatest) over the rounds; × HAProxy is taken round by round.\n\n\
-         | | CPU µs/request | × HAProxy | requests/s | p50 µs | p99 µs | RSS MiB | its core busy % |\n\
-         |---|---|---|---|---|---|---|---|\n",
-        machine::today(),
-        machine::describe(),
-        plan.connections,
-        BODY.len(),
-        plan.rounds,
-        plan.duration,
-        plan.warmup,
-    );
-    let mut notes = String::new();
-    for (peer, rounds) in peers.iter().zip(samples) {
-        let of = |figure: fn(&Sample) -> Option<f64>, digits: usize| {
-            let spread = Spread::of(rounds.iter().filter_map(figure));
-            spread.map_or("–".to_owned(), |spread| format!("{spread:.digits$}"))
-        };
-        let cpu: fn(&Sample) -> Option<f64> =
-            |sample| sample.proxy.as_ref().map(|proxy| proxy.cpu_micros);
-        let ratios = base.into_iter().flat_map(|base| rounds.iter().zip(base));
-        let ratio = Spread::of(ratios.filter_map(|(own, base)| Some(cpu(own)? / cpu(base)?)));
-        let is_base = base.is_some_and(|base| std::ptr::eq(base, rounds));
-        let ratio = match ratio {
-            Some(_) if is_base => "1".to_owned(),
-            Some(spread) => format!("{spread:.2}"),
-            None => "–".to_owned(),
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {ratio} | {} | {} | {} | {} | {} |",
-            peer.label,
-            of(cpu, 2),
-            of(|sample| Some(sample.rate), 0),
-            of(|sample| Some(sample.p50), 0),
-            of(|sample| Some(sample.p99), 0),
-            of(|sample| sample.proxy.as_ref().map(|proxy| proxy.resident_mib), 1),
-            of(|sample| sample.proxy.as_ref().map(|proxy| proxy.busy_percent), 0),
-        );
-        if peer.kind == (Kind::Outrigger { access_log: true }) {
-            let logged = of(|sample| sample.proxy.as_ref().map(|proxy| proxy.logged * 100.0), 0);
-            let _ = write!(notes, "\n{}: lines per 100 requests {logged}.\n", peer.label);
-        }
-    }
-    text + &notes
 }

@@ -2,7 +2,8 @@
 
 use crate::Result;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Processor, cores and kernel in one line.
 pub(crate) fn describe() -> String {
@@ -50,4 +51,18 @@ pub(crate) fn missing(tool: &str) -> Result<()> {
     }
     eprintln!("bench: {tool} is not installed; it is left out");
     Ok(())
+}
+
+/// The shared libraries that `program` needs; none when it is static.
+pub(crate) fn libraries(program: &Path) -> Vec<String> {
+    let output = Command::new("ldd").arg(program).output();
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    let name = |line: &str| {
+        let path = line.trim().split(' ').next()?;
+        let name = path.rsplit('/').next()?;
+        (name.contains(".so") && !name.starts_with("linux-vdso")).then(|| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
 }

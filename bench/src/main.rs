@@ -13,6 +13,10 @@ mod compare;
 #[cfg(target_os = "linux")]
 mod endpoint;
 #[cfg(target_os = "linux")]
+mod exchange;
+#[cfg(target_os = "linux")]
+mod footprint;
+#[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
 mod machine;
@@ -28,6 +32,10 @@ mod results;
 mod router;
 #[cfg(target_os = "linux")]
 mod stats;
+#[cfg(target_os = "linux")]
+mod syscalls;
+#[cfg(target_os = "linux")]
+mod template;
 
 /// What went wrong, in words: nobody here acts on the kind.
 #[cfg(target_os = "linux")]

@@ -1,61 +1,66 @@
-//! The proxies that are compared: how each is found, configured and started.
+//! The proxies that are compared: how each is configured, started and told to reload.
 //!
-//! All get the same task: HTTP/1.1 keep-alive on both sides, one core, one endpoint, no access log, and
-//! at least an `X-Forwarded-For` towards the endpoint.
+//! All get the same task: one core, HTTP/1.1 keep-alive on both sides, and at least an `X-Forwarded-For` towards the
+//! endpoint. Their configurations are the templates in `bench/peers`.
+
+mod programs;
 
 use crate::Result;
-use crate::machine;
-use crate::process::Process;
-use std::ffi::OsString;
+use crate::exchange::HOST;
+use crate::process::{Process, Signal};
+use crate::template::{Value, Values, fill};
+pub(crate) use programs::Program;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
-/// What kind of thing stands between client and endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing: the rig's own ceiling.
-    Direct,
-    /// NGINX, told to send `X-Forwarded-For`.
-    Nginx,
-    /// HAProxy, told to send `X-Forwarded-For` or all the headers that Outrigger sends.
-    Haproxy { all_headers: bool },
-    /// Outrigger, with or without its access log.
-    Outrigger { access_log: bool },
-}
+/// The two algorithms between which Outrigger's file is switched.
+const ALGORITHMS: [&str; 2] = ["RoundRobin", "LeastConnections"];
 
-impl Kind {
-    /// What it must tell the endpoint, so that none saves work that others do.
-    pub(crate) fn headers(self) -> &'static [&'static str] {
-        const ALL: [&str; 5] = [
-            "x-forwarded-for: ",
-            "x-forwarded-proto: ",
-            "x-forwarded-host: ",
-            "via: ",
-            "x-request-id: ",
-        ];
-        match self {
-            Kind::Direct => &[],
-            Kind::Nginx | Kind::Haproxy { all_headers: false } => &ALL[..1],
-            Kind::Haproxy { all_headers: true } | Kind::Outrigger { .. } => &ALL,
-        }
-    }
+/// What a row does beyond what all do.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// Write a line per request to stdout, which is a file.
+    pub(crate) access_log: bool,
+    /// Send the endpoint all the headers that Outrigger sends.
+    pub(crate) all_headers: bool,
+    /// Offer metrics on a port of their own.
+    pub(crate) metrics: bool,
+    /// Have them read once a second meanwhile.
+    pub(crate) scraped: bool,
+    /// Reloads per second meanwhile, if any are wanted.
+    pub(crate) reloads: Option<u32>,
 }
 
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) label: String,
-    pub(crate) kind: Kind,
-    program: PathBuf,
+    pub(crate) program: Program,
+    pub(crate) options: Options,
+    pub(crate) file: PathBuf,
+    /// Whether another row is the very same.
+    pub(crate) again: bool,
+}
+
+/// What a peer is configured for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) endpoints: &'a [SocketAddr],
+    /// A host each, or none: then everything goes to the endpoints.
+    pub(crate) hosts: &'a [String],
+    /// Clients' connections.
+    pub(crate) connections: usize,
 }
 
 /// A peer that runs.
 pub(crate) struct Running {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
+    /// Where it offers its metrics, when it does.
+    pub(crate) admin: SocketAddr,
     /// `None` for a direct connection.
     pub(crate) process: Option<Process>,
     folder: PathBuf,
@@ -64,88 +69,184 @@ pub(crate) struct Running {
 impl Peer {
     /// No proxy at all.
     pub(crate) fn direct() -> Peer {
-        Peer { label: "direct, no proxy".into(), kind: Kind::Direct, program: PathBuf::new() }
+        let (file, options) = (PathBuf::new(), Options::default());
+        Peer {
+            label: "direct, no proxy".into(),
+            program: Program::Direct,
+            options,
+            file,
+            again: false,
+        }
     }
 
-    /// The distribution's NGINX; `None` when it is not installed (an error with `REQUIRE_TOOLS=1`).
-    pub(crate) fn nginx() -> Result<Option<Peer>> {
-        Peer::installed("nginx", Kind::Nginx, "NGINX")
-    }
-
-    /// The distribution's HAProxy; `None` as for NGINX.
-    pub(crate) fn haproxy() -> Result<Option<Peer>> {
-        Peer::installed("haproxy", Kind::Haproxy { all_headers: false }, "HAProxy")
-    }
-
-    /// This HAProxy with the headers that Outrigger sends.
-    pub(crate) fn with_all_headers(&self) -> Peer {
-        let label = format!("{}, all of Outrigger's headers", self.label);
-        Peer { label, kind: Kind::Haproxy { all_headers: true }, ..self.clone() }
-    }
-
-    fn installed(name: &str, kind: Kind, title: &str) -> Result<Option<Peer>> {
-        let Some(program) = machine::find(name) else {
-            return machine::missing(name).map(|()| None);
+    /// All peers that are installed; the others are named on stderr. (An error with `REQUIRE_TOOLS=1` for the
+    /// distribution's.)
+    pub(crate) fn installed() -> Result<Vec<Peer>> {
+        let peers = [
+            ("nginx", Program::Nginx, "NGINX"),
+            ("nginx-new", Program::Nginx, "NGINX (musl wheel)"),
+            ("haproxy", Program::Haproxy, "HAProxy"),
+            ("envoy", Program::Envoy, "Envoy"),
+            ("traefik", Program::Traefik, "Traefik"),
+            ("caddy", Program::Caddy, "Caddy"),
+        ];
+        let peer = |(name, program, title)| -> Result<Option<Peer>> {
+            let found = programs::find(name)?;
+            found.map(|file| Peer::new(title, program, &file)).transpose()
         };
-        let label = format!("{title} {}", version(&program, "-v")?);
-        Ok(Some(Peer { label, kind, program }))
+        peers.into_iter().filter_map(|it| peer(it).transpose()).collect()
     }
 
-    /// The Outrigger at `program`.
-    pub(crate) fn outrigger(program: &Path, access_log: bool) -> Result<Peer> {
-        let note = if access_log { ", access log on" } else { "" };
-        let label = format!("Outrigger {}{note}", version(program, "--version")?);
-        let kind = Kind::Outrigger { access_log };
-        Ok(Peer { label, kind, program: program.to_owned() })
+    /// The Outrigger at `file`, which `note` tells from others.
+    pub(crate) fn outrigger(note: &str, file: &Path) -> Result<Peer> {
+        let peer = Peer::new("Outrigger", Program::Outrigger, file)?;
+        Ok(if note.is_empty() { peer } else { peer.noted(note) })
     }
 
-    /// The same peer once more, under a label that says so: what differs between the two is noise.
+    fn new(title: &str, program: Program, file: &Path) -> Result<Peer> {
+        let label = format!("{title} {}", programs::version(file, program.version_flag())?);
+        Ok(Peer {
+            label,
+            program,
+            options: Options::default(),
+            file: file.to_owned(),
+            again: false,
+        })
+    }
+
+    /// The same with other options.
+    pub(crate) fn with(&self, note: &str, options: Options) -> Peer {
+        Peer { options, ..self.noted(note) }
+    }
+
+    /// The same once more, under a label that says so: what differs between the two is noise.
     pub(crate) fn again(&self) -> Peer {
-        Peer { label: format!("{}, again (A/A)", self.label), ..self.clone() }
+        Peer { again: true, ..self.noted("again (A/A)") }
     }
 
-    /// Starts it on a free port and on `core`, in front of `endpoint`, and waits until it accepts.
-    pub(crate) fn start(&self, core: usize, endpoint: SocketAddr, work: &Path) -> Result<Running> {
+    /// The same with a note in its label.
+    pub(crate) fn noted(&self, note: &str) -> Peer {
+        Peer { label: format!("{}, {note}", self.label), ..self.clone() }
+    }
+
+    /// Starts it on a free port and on `core`, and waits until it passes requests on.
+    pub(crate) fn start(&self, core: usize, setting: &Setting<'_>, work: &Path) -> Result<Running> {
+        let mut running = self.spawn(core, setting, work)?;
+        if let Some(process) = &mut running.process {
+            let host = setting.hosts.first().map_or(HOST, String::as_str);
+            process.wait_until(|| answers(running.address, host))?;
+        }
+        Ok(running)
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn spawn(&self, core: usize, setting: &Setting<'_>, work: &Path) -> Result<Running> {
         let folder = work.join("peer");
         recreate(&folder)?;
-        if self.kind == Kind::Direct {
-            return Ok(Running { address: endpoint, process: None, folder });
+        if self.program == Program::Direct {
+            let address = *setting.endpoints.first().ok_or("no endpoint")?;
+            return Ok(Running { address, admin: address, process: None, folder });
         }
-        let address = free_address()?;
-        let file = folder.join("configuration");
-        fs::write(&file, self.configuration(address, endpoint))?;
-        let stdout = fs::File::create(folder.join("stdout.log"))?;
-        let command = self.command(&file, &folder);
-        let mut process = Process::start(core, &command, &folder, stdout.into())?;
-        process.wait_until(|| TcpStream::connect(address).is_ok())?;
-        Ok(Running { address, process: Some(process), folder })
-    }
-
-    fn command(&self, file: &Path, folder: &Path) -> Vec<OsString> {
-        let (program, file, folder) =
-            (self.program.as_os_str(), file.as_os_str(), folder.as_os_str());
-        let arguments: &[_] = match self.kind {
-            Kind::Direct => &[],
-            Kind::Nginx => {
-                &["-e".as_ref(), "stderr".as_ref(), "-p".as_ref(), folder, "-c".as_ref(), file]
+        let (address, admin) = (free_address()?, free_address()?);
+        let values = self.values(address, admin, setting, ALGORITHMS[0]);
+        for (name, template) in self.program.templates() {
+            fs::write(folder.join(name), fill(template, &values)?)?;
+        }
+        if self.options.reloads.is_some() && self.program == Program::Outrigger {
+            for (index, algorithm) in ALGORITHMS.iter().enumerate() {
+                let values = self.values(address, admin, setting, algorithm);
+                let (_, template) = self.program.templates()[0];
+                fs::write(folder.join(format!("next{index}")), fill(template, &values)?)?;
             }
-            Kind::Haproxy { .. } => &["-db".as_ref(), "-f".as_ref(), file],
-            Kind::Outrigger { .. } => &["run".as_ref(), "--config".as_ref(), file],
-        };
-        [program].iter().chain(arguments).map(|&part| part.to_owned()).collect()
+        }
+        let configuration = folder.join(self.program.templates()[0].0);
+        let command = self.program.command(
+            &self.file,
+            &configuration,
+            &folder,
+            self.options.reloads.is_some(),
+        );
+        let stdout = fs::File::create(folder.join("stdout.log"))?;
+        let process = Process::start(core, &command, &folder, stdout.into())?;
+        Ok(Running { address, admin, process: Some(process), folder })
     }
 
-    fn configuration(&self, address: SocketAddr, endpoint: SocketAddr) -> String {
-        match self.kind {
-            Kind::Direct => String::new(),
-            Kind::Nginx => nginx(address, endpoint),
-            Kind::Haproxy { all_headers } => haproxy(address, endpoint, all_headers),
-            Kind::Outrigger { access_log } => outrigger(address, endpoint, access_log),
+    /// Fails when it has saved work that the others do. `head` is what it sent, `lines` are those of its stdout.
+    pub(crate) fn check_fairness(&self, head: &str, lines: u64) -> Result<()> {
+        let wanted = self.program.headers(self.options.all_headers);
+        if let Some(absent) = wanted.iter().find(|header| !head.contains(*header)) {
+            return Err(format!("unfair: it sends no {absent:?}, but {head:?}").into());
         }
+        match (self.options.access_log, lines > 0) {
+            (true, false) => Err("unfair: it should write an access log, and does not".into()),
+            (false, true) => Err("unfair: it writes to stdout, and should not".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn values(
+        &self,
+        address: SocketAddr,
+        admin: SocketAddr,
+        setting: &Setting<'_>,
+        algorithm: &str,
+    ) -> Values {
+        let text = |text: &dyn ToString| Value::Text(text.to_string());
+        let endpoint = |(index, endpoint): (usize, &SocketAddr)| {
+            Values::from([
+                ("index", text(&index)),
+                ("host", text(&endpoint.ip())),
+                ("port", text(&endpoint.port())),
+            ])
+        };
+        let host = |(index, host): (usize, &String)| {
+            Values::from([("index", text(&index)), ("name", text(host))])
+        };
+        let mut values = Values::from([
+            ("address", text(&address)),
+            ("host", text(&address.ip())),
+            ("port", text(&address.port())),
+            ("algorithm", text(&algorithm)),
+            ("accessLog", Value::Flag(self.options.access_log)),
+            ("allHeaders", Value::Flag(self.options.all_headers)),
+            ("metrics", Value::Flag(self.options.metrics)),
+            (
+                "endpoints",
+                Value::List(setting.endpoints.iter().enumerate().map(endpoint).collect()),
+            ),
+            ("routes", Value::List(setting.hosts.iter().enumerate().map(host).collect())),
+            ("manyRoutes", Value::Flag(!setting.hosts.is_empty())),
+            ("hosts", text(&setting.hosts.join(" "))),
+            // Some reserve memory for each: as many as it takes on both sides, and a few more.
+            ("maxClients", text(&(setting.connections + 512))),
+            ("maxConnections", text(&(setting.connections * 2 + setting.endpoints.len() + 512))),
+            ("keepAlive", text(&(128 + setting.endpoints.len()))),
+        ]);
+        if self.options.metrics {
+            values.insert("admin", text(&admin));
+        }
+        values
     }
 }
 
 impl Running {
+    /// Has it load its configuration once more; Outrigger's differs each time, by the `number`.
+    pub(crate) fn reload(&self, program: Program, number: usize) -> Result<()> {
+        let process = self.process.as_ref().ok_or("nothing to reload")?;
+        match program {
+            Program::Outrigger => {
+                let new = self.folder.join("new");
+                fs::copy(self.folder.join(format!("next{}", (number + 1) % 2)), &new)?;
+                Ok(fs::rename(new, self.folder.join(program.templates()[0].0))?)
+            }
+            Program::Nginx => process.signal_leader(Signal::HUP),
+            Program::Haproxy => process.signal_leader(Signal::USR2),
+            Program::Direct | Program::Envoy | Program::Caddy | Program::Traefik => {
+                Err("the bench does not know how to reload it".into())
+            }
+        }
+    }
+
     /// Stops it, so that all is written, and says how many lines its stdout has.
     pub(crate) fn stop_and_count_lines(self) -> Result<u64> {
         drop(self.process);
@@ -162,6 +263,19 @@ impl Running {
     }
 }
 
+/// Whether the proxy at `address` passes on a request for `host`. One that only accepts may not know its routes yet.
+pub(crate) fn answers(address: SocketAddr, host: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "GET /api/start HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    };
+    ask().unwrap_or(false)
+}
+
 /// A loopback port that nobody uses now.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
@@ -175,123 +289,34 @@ pub(crate) fn recreate(folder: &Path) -> Result<()> {
     }
 }
 
-/// The first thing in `program`'s answer to `flag` that looks like a version, and a commit after it.
-fn version(program: &Path, flag: &str) -> Result<String> {
-    let name = program.display();
-    let output = Command::new(program).arg(flag).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{name} {flag}: {error}"))?;
-    let text = [output.stdout, output.stderr].concat();
-    version_in(&String::from_utf8_lossy(&text))
-        .ok_or_else(|| format!("{name} {flag} tells no version").into())
-}
-
-fn version_in(text: &str) -> Option<String> {
-    let line = text.lines().next()?;
-    let mut words =
-        line.split([' ', '/']).skip_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
-    let version = words.next()?.split(['-', '+']).next()?;
-    let commit = words.next().filter(|word| word.starts_with('('));
-    Some([Some(version), commit].into_iter().flatten().collect::<Vec<_>>().join(" "))
-}
-
-fn nginx(address: SocketAddr, endpoint: SocketAddr) -> String {
-    format!(
-        "daemon off;
-worker_processes 1;
-pid nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    upstream bench {{
-        server {endpoint};
-        keepalive 128;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen {address};
-        location / {{
-            proxy_pass http://bench;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }}
-    }}
-}}
-"
-    )
-}
-
-fn haproxy(address: SocketAddr, endpoint: SocketAddr, all_headers: bool) -> String {
-    let more = match all_headers {
-        false => "",
-        true => {
-            "    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    http-request set-header Via \"1.1 haproxy\"
-    http-request set-header X-Request-Id %[uuid()]
-"
-        }
-    };
-    format!(
-        "global
-    nbthread 1
-    maxconn 4096
-
-defaults
-    mode http
-    option http-keep-alive
-    http-reuse always
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-
-frontend bench
-    bind {address}
-    option forwardfor
-{more}    default_backend bench
-
-backend bench
-    server endpoint {endpoint}
-"
-    )
-}
-
-fn outrigger(address: SocketAddr, endpoint: SocketAddr, access_log: bool) -> String {
-    format!(
-        "admin: {{ address: \"\" }}
-workers: 1
-shutdown: {{ drainDelay: 0s, drainTimeout: 1s }}
-telemetry: {{ accessLog: {{ enabled: {access_log} }} }}
-listeners:
-  - name: bench
-    address: {address}
-backends:
-  - name: bench
-    algorithm: RoundRobin
-    endpoints: [\"http://{endpoint}\"]
-"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_each_program_tells_them() {
-        let nginx = version_in("nginx version: nginx/1.22.1\n");
-        let haproxy =
-            version_in("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/\n");
-        assert_eq!(nginx.as_deref(), Some("1.22.1"));
-        assert_eq!(haproxy.as_deref(), Some("2.6.12"));
-        assert_eq!(version_in("outrigger 0.1.0 (abc1234)\n").as_deref(), Some("0.1.0 (abc1234)"));
-        assert_eq!(version_in("outrigger\n"), None);
+    fn every_template_can_be_filled_with_and_without_routes() {
+        let endpoint = SocketAddr::from(([127, 0, 0, 1], 9));
+        let options =
+            Options { access_log: true, all_headers: true, metrics: true, ..Options::default() };
+        let all = [
+            Program::Nginx,
+            Program::Haproxy,
+            Program::Envoy,
+            Program::Caddy,
+            Program::Traefik,
+            Program::Outrigger,
+        ];
+        for program in all {
+            for hosts in [&[][..], &["a.example".to_owned(), "b.example".to_owned()]] {
+                let setting = Setting { endpoints: &[endpoint, endpoint], hosts, connections: 64 };
+                let peer = Peer { program, options, ..Peer::direct() };
+                let values = peer.values(endpoint, endpoint, &setting, ALGORITHMS[0]);
+                let templates = program.templates().iter();
+                let filled: String =
+                    templates.map(|(_, template)| fill(template, &values).unwrap()).collect();
+                assert!(filled.contains("127.0.0.1") && !filled.contains("{{"), "{filled}");
+                assert_eq!(filled.contains("b.example"), !hosts.is_empty(), "{filled}");
+            }
+        }
     }
 }

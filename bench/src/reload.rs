@@ -60,7 +60,7 @@ pub(crate) fn measure(
     command: &str,
     work: &Path,
 ) -> Result<String> {
-    let label = Peer::outrigger(program, false)?.label;
+    let label = Peer::outrigger("", program)?.label;
     let endpoints = [Endpoint::start(Some(cores.load))?, Endpoint::start(Some(cores.load))?];
     let endpoints = endpoints.each_ref().map(Endpoint::address);
     let (listener, admin) = (free_address()?, free_address()?);
@@ -193,7 +193,7 @@ impl Observed {
                     format!("GET /reload/{number} HTTP/1.1\r\nHost: bench.example\r\n\r\n");
                 stream.write_all(request.as_bytes())?;
                 let mut filled = 0;
-                while !buffer[..filled].ends_with(crate::endpoint::BODY) {
+                while !buffer[..filled].ends_with(crate::exchange::BODY) {
                     let count = stream.read(&mut buffer[filled..])?;
                     filled += count;
                     if count == 0 || !buffer.starts_with(b"HTTP/1.1 200 ") {

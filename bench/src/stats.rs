@@ -23,6 +23,50 @@ impl Spread {
         };
         Some(Spread { median, min, max })
     }
+
+    /// The same without the outermost eighth of the values on either side: of nine rounds the least and the greatest, of
+    /// five none.
+    pub(crate) fn trimmed(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let out = sorted.len() / 8;
+        Spread::of(sorted[out..sorted.len() - out].iter().copied())
+    }
+}
+
+/// What a ratio of costs, round by round, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Faster,
+    Slower,
+    Unclear,
+}
+
+impl Verdict {
+    /// Only a ratio whose whole spread lies on one side of 1, and whose median lies further from 1 than that of the same
+    /// program to itself (`noise`) ever does, is more than noise. A single round says nothing.
+    pub(crate) fn of(ratio: &Spread, noise: &Spread) -> Verdict {
+        let noise = noise.max.max(1.0 / noise.min);
+        if ratio.min == ratio.max {
+            Verdict::Unclear
+        } else if ratio.max < 1.0 && ratio.median * noise < 1.0 {
+            Verdict::Faster
+        } else if ratio.min > 1.0 && ratio.median > noise {
+            Verdict::Slower
+        } else {
+            Verdict::Unclear
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "slower",
+            Verdict::Unclear => "not distinguishable",
+        })
+    }
 }
 
 /// `median (min–max)`; the formatter's precision counts for all three.
@@ -51,6 +95,31 @@ mod tests {
         assert_eq!(spread, Spread { median: 2.5, min: 1.0, max: 4.0 });
         assert_eq!(format!("{spread:.1}"), "2.5 (1.0–4.0)");
         assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn nothing_is_said_that_noise_could_say() {
+        let spread = |values: &[f64]| Spread::trimmed(values.iter().copied()).unwrap();
+        let noise = spread(&[0.95, 1.0, 1.02, 1.04, 0.99]);
+        let of = |values: &[f64]| Verdict::of(&spread(values), &noise);
+        assert_eq!(of(&[0.8, 0.85, 0.9, 0.82, 0.84]), Verdict::Faster);
+        assert_eq!(of(&[1.2, 1.3, 1.1, 1.2, 1.15]), Verdict::Slower);
+        assert_eq!(
+            of(&[0.8, 0.85, 1.01, 0.82, 0.84]),
+            Verdict::Unclear,
+            "one of five rounds differs"
+        );
+        assert_eq!(
+            of(&[0.96, 0.97, 0.98, 0.97, 0.96]),
+            Verdict::Unclear,
+            "the A/A pair differs as much"
+        );
+        assert_eq!(of(&[0.5]), Verdict::Unclear, "one round");
+        assert_eq!(
+            of(&[1.9, 0.8, 0.8, 0.8, 0.81, 0.8, 0.82, 0.8]),
+            Verdict::Faster,
+            "one of eight is left out"
+        );
     }
 
     #[test]

@@ -1,0 +1,268 @@
+//! The scenarios of `compare`: a table.
+
+use crate::exchange::Exchange;
+use crate::load::{Pace, Shape};
+use crate::peer::{Options, Peer, Program};
+
+/// Who takes part, and in which variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// Every peer.
+    Everyone,
+    /// Every peer, and HAProxy once more with all of Outrigger's headers.
+    WithHeaders,
+    /// Those whose log we can configure, with and without it.
+    AccessLog,
+    /// Those that offer metrics by themselves: without, with, and with somebody who reads them.
+    Metrics,
+    /// Those that reload: never, and so many times per second.
+    Reloads,
+}
+
+/// One kind of load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    /// Its name on the command line and in RESULTS.md.
+    pub(crate) name: &'static str,
+    /// Its heading.
+    pub(crate) title: &'static str,
+    /// What happens, in words.
+    pub(crate) what: &'static str,
+    pub(crate) field: Field,
+    /// Bytes of the requests' and of the answers' bodies.
+    pub(crate) upload: usize,
+    pub(crate) download: usize,
+    /// Connections that are open, and requests on their way at most.
+    pub(crate) connections: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) reconnect: bool,
+    pub(crate) endpoints: usize,
+    pub(crate) routes: usize,
+    /// Rounds, and seconds measured per peer and round, by default.
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+}
+
+const SMALL: Scenario = Scenario {
+    name: "keep-alive",
+    title: "Small requests, connections kept alive",
+    what: "64 connections, each sends its next request as soon as it has its answer of 100 bytes",
+    field: Field::WithHeaders,
+    upload: 0,
+    download: 100,
+    connections: 64,
+    in_flight: 64,
+    reconnect: false,
+    endpoints: 1,
+    routes: 0,
+    rounds: 5,
+    seconds: 0.8,
+};
+
+const OTHERS: Scenario = Scenario { field: Field::Everyone, ..SMALL };
+
+/// All, in the order in which they run.
+pub(crate) const ALL: [Scenario; 14] = [
+    Scenario { rounds: 9, seconds: 1.0, ..SMALL },
+    Scenario {
+        name: "new-connections",
+        title: "A new connection for every request",
+        what: "64 clients open a connection, send a small request, read the answer and close (with a reset, so that no port \
+               stays taken); connections to the endpoint are kept alive",
+        reconnect: true,
+        ..OTHERS
+    },
+    Scenario {
+        name: "download-64k",
+        title: "Answers of 64 KiB",
+        what: "32 connections",
+        download: 64 << 10,
+        ..few(OTHERS, 32)
+    },
+    Scenario {
+        name: "upload-64k",
+        title: "Requests of 64 KiB",
+        what: "32 connections",
+        upload: 64 << 10,
+        ..few(OTHERS, 32)
+    },
+    Scenario {
+        name: "download-10m",
+        title: "Answers of 10 MiB",
+        what: "4 connections",
+        download: 10 << 20,
+        ..few(OTHERS, 4)
+    },
+    Scenario {
+        name: "upload-10m",
+        title: "Requests of 10 MiB",
+        what: "4 connections",
+        upload: 10 << 20,
+        ..few(OTHERS, 4)
+    },
+    Scenario {
+        name: "endpoints-1000",
+        title: "A thousand endpoints",
+        what: "one backend of 1,000 endpoints in turn, each at a loopback address of its own",
+        endpoints: 1_000,
+        ..OTHERS
+    },
+    Scenario {
+        name: "routes-10000",
+        title: "Ten thousand routes",
+        what: "10,000 routes, each for a host and the prefix /api; the requests go to the hosts in turn",
+        routes: 10_000,
+        ..OTHERS
+    },
+    Scenario {
+        name: "connections-10",
+        title: "10 connections",
+        what: "10 connections, all busy",
+        ..few(OTHERS, 10)
+    },
+    Scenario {
+        name: "connections-1000",
+        title: "1,000 connections",
+        what: "1,000 connections take turns, so that always 64 requests are on their way",
+        connections: 1_000,
+        ..OTHERS
+    },
+    Scenario {
+        name: "connections-10000",
+        title: "10,000 connections",
+        what: "10,000 connections take turns, so that always 64 requests are on their way",
+        connections: 10_000,
+        ..OTHERS
+    },
+    Scenario {
+        name: "access-log",
+        title: "With an access log",
+        what: "a line per request, written to a file: Outrigger's JSON, NGINX's combined format, HAProxy's httplog",
+        field: Field::AccessLog,
+        ..SMALL
+    },
+    Scenario {
+        name: "metrics",
+        title: "With metrics read",
+        what: "offered, and read once a second meanwhile",
+        field: Field::Metrics,
+        seconds: 1.5,
+        ..SMALL
+    },
+    Scenario {
+        name: "reloads",
+        title: "Reloads meanwhile",
+        what: "Outrigger's file is edited (a new file renamed over it, the backend's algorithm switched), NGINX and HAProxy are \
+               told to reload by signal",
+        field: Field::Reloads,
+        seconds: 1.5,
+        ..SMALL
+    },
+];
+
+const fn few(scenario: Scenario, connections: usize) -> Scenario {
+    Scenario { connections, in_flight: connections, ..scenario }
+}
+
+impl Scenario {
+    /// The hosts of its routes.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        (0..self.routes).map(|index| format!("shop{index}.example.com")).collect()
+    }
+
+    pub(crate) fn exchange(&self) -> Exchange {
+        Exchange::new(self.upload, self.download, &self.hosts())
+    }
+
+    /// The load on `peer`.
+    pub(crate) fn shape(&self, peer: &Peer, pace: Pace) -> Shape {
+        Shape {
+            connections: self.connections,
+            in_flight: self.in_flight,
+            pace,
+            reconnect: self.reconnect,
+            may_close: peer.options.reloads.is_some(),
+        }
+    }
+
+    /// A smaller one of the same kind, for a look at whether it works.
+    pub(crate) fn quick(self) -> Scenario {
+        Scenario {
+            connections: self.connections.min(500),
+            endpoints: self.endpoints.min(100),
+            routes: self.routes.min(200),
+            ..self
+        }
+    }
+
+    /// The rows of its table, of the peers that there are. One is there twice: how far the two differ is noise.
+    pub(crate) fn rows(&self, peers: &[Peer]) -> Vec<Peer> {
+        let none = Options::default();
+        let is = |program| move |peer: &&Peer| peer.program == program;
+        let mut rows = Vec::new();
+        match self.field {
+            Field::Everyone | Field::WithHeaders => {
+                // Client and endpoint are one process, which would need twice as many descriptors.
+                if self.connections <= 1_000 {
+                    rows.push(Peer::direct());
+                }
+                rows.extend_from_slice(peers);
+                if let Some(haproxy) = peers.iter().find(is(Program::Haproxy))
+                    && self.field == Field::WithHeaders
+                {
+                    let options = Options { all_headers: true, ..none };
+                    rows.push(haproxy.with("all of Outrigger's headers", options));
+                }
+            }
+            Field::AccessLog => {
+                for peer in programs(peers, &[Program::Nginx, Program::Haproxy, Program::Outrigger])
+                {
+                    rows.extend([
+                        peer.clone(),
+                        peer.with("access log", Options { access_log: true, ..none }),
+                    ]);
+                }
+            }
+            Field::Metrics => {
+                for peer in programs(peers, &[Program::Haproxy, Program::Outrigger]) {
+                    let offered = Options { metrics: true, ..none };
+                    let scraped = Options { scraped: true, ..offered };
+                    rows.extend([
+                        peer.clone(),
+                        peer.with("metrics", offered),
+                        peer.with("metrics read", scraped),
+                    ]);
+                }
+            }
+            Field::Reloads => {
+                for peer in programs(peers, &[Program::Nginx, Program::Haproxy, Program::Outrigger])
+                {
+                    let rates: &[u32] =
+                        if peer.program == Program::Outrigger { &[0, 1, 10, 100] } else { &[0, 1] };
+                    rows.extend(rates.iter().map(|&rate| {
+                        peer.with(
+                            &format!("{rate} reloads/s"),
+                            Options { reloads: Some(rate), ..none },
+                        )
+                    }));
+                }
+            }
+        }
+        let twice = rows.iter().find(is(Program::Haproxy)).or(rows.last()).map(Peer::again);
+        rows.extend(twice);
+        rows
+    }
+}
+
+/// Of `peers` the first of each of `programs`, and every Outrigger.
+fn programs<'a>(peers: &'a [Peer], programs: &[Program]) -> Vec<&'a Peer> {
+    let mut chosen: Vec<&Peer> = Vec::new();
+    for peer in peers.iter().filter(|peer| programs.contains(&peer.program)) {
+        if peer.program == Program::Outrigger
+            || chosen.iter().all(|other| other.program != peer.program)
+        {
+            chosen.push(peer);
+        }
+    }
+    chosen
+}
