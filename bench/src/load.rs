@@ -119,12 +119,15 @@ impl Load {
         while now - start < if run.requests == 0 { duration.max(FIRST_ANSWER) } else { duration }
             && run.requests + run.failed < at_most
         {
-            let mut full = false;
-            while !full && let Some(due) = self.free().and_then(|_| schedule.next(now)) {
+            while let Some(due) = self.free().and_then(|_| schedule.next(now)) {
                 self.send_next(due)?;
-                full = self.free().is_none();
             }
-            let pause = if full { duration } else { schedule.pause(now).min(duration) };
+            // With all requests on their way only an answer is waited for: looking again and again would take the core from the
+            // endpoint.
+            let pause = match self.free() {
+                Some(_) => schedule.pause(now).min(duration),
+                None => duration,
+            };
             self.wait(&mut events, pause)?;
             for event in &events {
                 self.ready(event, &mut run)?;
