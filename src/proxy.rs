@@ -28,6 +28,7 @@ mod headers;
 mod hops;
 mod interim;
 mod listener;
+mod present;
 mod record;
 pub mod redirect;
 mod request_body;

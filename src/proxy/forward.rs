@@ -9,6 +9,7 @@ use super::error::ProxyError;
 use super::filters::rewrite_path;
 use super::hash_key::{self, Hashed};
 use super::headers;
+use super::present::Present;
 use super::record::Record;
 use super::request_body::RequestBody;
 use super::service::Context;
@@ -40,6 +41,8 @@ const SAME_ENDPOINT_PAUSE: Duration = Duration::from_millis(25);
 pub struct Inbound<'a> {
     /// Its head, as the client sent it.
     pub parts: &'a Parts,
+    /// Which fields that has.
+    pub present: Present,
     /// Its checked `Host`; empty if it named none.
     pub host: HeaderValue,
     /// Its path in the normal form; or `*`.

@@ -8,6 +8,7 @@
 use super::filters::{is_same_variable, takes_away};
 use super::forwarded::Forwarded;
 use super::hops;
+use super::present::Present;
 use crate::backend::http1::Framing;
 use crate::backend::http1::chunked::is_allowed_trailer;
 use crate::model::{EndpointUrl, HeaderChanges};
@@ -32,6 +33,8 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct Outbound<'a> {
     /// The request's head, as the client sent it.
     pub parts: &'a Parts,
+    /// Which fields that has.
+    pub present: Present,
     /// The `Host` for the endpoint; empty if the client named none.
     pub host: &'a HeaderValue,
     /// The path for the endpoint, below that of its URL; or `*`.
@@ -63,7 +66,10 @@ impl Outbound<'_> {
         } else {
             field(out, b"host", self.host.as_bytes());
         }
-        let nominated = nominated(&self.parts.headers);
+        let nominated = match self.present.connection {
+            true => nominated(&self.parts.headers),
+            false => SmallVec::new(),
+        };
         let passes = |name: &HeaderName| {
             !is_dropped(name) || self.forwarded.is_believed() && is_hearsay(name.as_str())
         };
@@ -87,8 +93,10 @@ impl Outbound<'_> {
         } else {
             b"1.1 outrigger"
         };
-        for before in self.parts.headers.get_all(header::VIA) {
-            fields.put(&header::VIA, before.as_bytes());
+        if self.present.via {
+            for before in self.parts.headers.get_all(header::VIA) {
+                fields.put(&header::VIA, before.as_bytes());
+            }
         }
         fields.put(&header::VIA, via);
         fields.put(&X_REQUEST_ID, self.request_id.as_bytes());
@@ -136,7 +144,7 @@ impl Outbound<'_> {
     }
 
     fn encode_connection(&self, out: &mut BytesMut) {
-        let trailers = accepts_trailers(&self.parts.headers);
+        let trailers = self.present.te && accepts_trailers(&self.parts.headers);
         if trailers {
             field(out, b"te", b"trailers");
         }
@@ -280,7 +288,7 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &[u8]) -> bool {
 
 /// Whether the client can take trailers.
 fn accepts_trailers(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::TE) && has_token(headers, header::TE, b"trailers")
+    has_token(headers, header::TE, b"trailers")
 }
 
 /// The protocol that the request asks to switch to, if it may be passed on. `h2c` may not: an endpoint that switched to

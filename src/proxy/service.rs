@@ -10,6 +10,7 @@ use super::forward::{self, Answer, Inbound};
 use super::forwarded::Peer;
 use super::headers;
 use super::hops;
+use super::present::Present;
 use super::record::{Record, RequestId};
 use super::redirect;
 use super::respond;
@@ -62,9 +63,10 @@ pub async fn serve(
 ) -> Result<Response<ProxyBody>, Infallible> {
     let started = context.client.request_begins(!request.body().is_end_stream());
     let (parts, body) = request.into_parts();
-    let mut record = Box::new(begin_record(&context, &parts, started));
+    let present = Present::of(&parts.headers);
+    let mut record = Box::new(begin_record(&context, &parts, present, started));
     let is_http10 = parts.version == Version::HTTP_10;
-    let answer = admit_and_forward(&context, &parts, body, &mut record).await;
+    let answer = admit_and_forward(&context, &parts, present, body, &mut record).await;
     // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
     // response streams the upload may still come to its end, but hardly if the endpoint has refused it.
     let ends_upload = match &answer {
@@ -91,8 +93,9 @@ pub async fn serve(
     Ok(response)
 }
 
-fn begin_record(context: &Context, parts: &Parts, started: Instant) -> Record {
-    let request_id = match headers::client_request_id(&parts.headers) {
+fn begin_record(context: &Context, parts: &Parts, present: Present, started: Instant) -> Record {
+    let theirs = present.request_id.then(|| headers::client_request_id(&parts.headers));
+    let request_id = match theirs.flatten() {
         Some(id) => RequestId::Theirs(id.into()),
         None => RequestId::Ours(new_request_id(&mut context.worker.rng.borrow_mut())),
     };
@@ -132,16 +135,19 @@ fn new_request_id(rng: &mut fastrand::Rng) -> uuid::fmt::Hyphenated {
 async fn admit_and_forward(
     context: &Context,
     parts: &Parts,
+    present: Present,
     body: Incoming,
     record: &mut Record,
 ) -> Result<Answer, ProxyError> {
-    let host = validate::host(parts)?;
+    let host = validate::host(parts, present)?;
     record.host = Some(host.clone());
     record.client_address = client_address(context, parts)?;
     if let Some(target) = parts.uri.scheme() {
         validate::scheme(target, scheme(context, &parts.headers))?;
     }
-    hops::check_loop(&parts.headers)?;
+    if present.via {
+        hops::check_loop(&parts.headers)?;
+    }
     let path = validate::path(parts)?;
     let query = parts.uri.query();
     let asked = Asked {
@@ -169,8 +175,13 @@ async fn admit_and_forward(
         record.is_own_answer = true;
         return Ok(Answer::Own(hops::final_answer(&parts.method)));
     }
-    forward::forward(context, Inbound { parts, host, path, prefix, route: &route }, body, record)
-        .await
+    forward::forward(
+        context,
+        Inbound { parts, present, host, path, prefix, route: &route },
+        body,
+        record,
+    )
+    .await
 }
 
 /// The client's address, if it is another than the peer's.

@@ -35,11 +35,19 @@ struct Bell {
     rang: Cell<bool>,
 }
 
+/// Where an alarm stands.
+#[derive(Debug)]
+struct Set {
+    key: Key,
+    at: Instant,
+    bell: Rc<Bell>,
+}
+
 /// A timer whose deadline may change at every poll.
 #[derive(Debug)]
 pub struct Alarm {
     timers: Rc<Timers>,
-    set: Option<(Key, Rc<Bell>)>,
+    set: Option<Set>,
 }
 
 impl Timers {
@@ -107,9 +115,8 @@ impl Alarm {
     /// Ready once `deadline` has passed; the task is woken then, at most a tick late, if not before. Without a deadline never ready.
     pub fn poll(&mut self, deadline: Option<Instant>, cx: &Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
-        let tick = self.timers.tick_of(deadline);
-        if let Some(((set, _), bell)) = &self.set
-            && *set <= tick
+        if let Some(Set { at, bell, .. }) = &self.set
+            && *at < deadline + TICK
             && !bell.rang.get()
         {
             if !bell.waker.borrow().will_wake(cx.waker()) {
@@ -123,12 +130,14 @@ impl Alarm {
         }
         let bell = Bell { waker: RefCell::new(cx.waker().clone()), rang: Cell::new(false) };
         let bell = Rc::new(bell);
-        self.set = Some((self.timers.set(tick, Rc::clone(&bell)), bell));
+        let tick = self.timers.tick_of(deadline);
+        let (key, at) = (self.timers.set(tick, Rc::clone(&bell)), self.timers.time_of(tick));
+        self.set = Some(Set { key, at, bell });
         Poll::Pending
     }
 
     fn clear(&mut self) {
-        if let Some((key, bell)) = self.set.take()
+        if let Some(Set { key, bell, .. }) = self.set.take()
             && !bell.rang.get()
         {
             self.timers.due.borrow_mut().remove(&key);

@@ -4,16 +4,19 @@
 
 use super::error::ProxyError;
 use super::headers::tokens;
+use super::present::Present;
 use crate::model::Scheme;
 use crate::model::path::{NormalPath, normalise};
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri};
 
 /// A request's host, as the `Host` field upstream will have it.
-pub fn host(parts: &Parts) -> Result<HeaderValue, ProxyError> {
+pub fn host(parts: &Parts, present: Present) -> Result<HeaderValue, ProxyError> {
     if parts.method == Method::CONNECT {
         return Err(ProxyError::ConnectRefused);
     }
-    check_framing(&parts.headers)?;
+    if present.transfer_encoding {
+        check_framing(&parts.headers)?;
+    }
     if parts.uri.scheme().is_none() && parts.uri.authority().is_some() {
         return Err(ProxyError::BadRequest("the request's target is neither a path nor a URL"));
     }
@@ -75,9 +78,6 @@ pub fn scheme(target: &uri::Scheme, used: Scheme) -> Result<(), ProxyError> {
 
 /// hyper is content with `chunked` as the last of several codings, and we write only that one: the others would be lost.
 fn check_framing(headers: &HeaderMap) -> Result<(), ProxyError> {
-    if !headers.contains_key(header::TRANSFER_ENCODING) {
-        return Ok(());
-    }
     let codings = headers.get_all(header::TRANSFER_ENCODING).into_iter().flat_map(tokens);
     let mut chunked = 0;
     let mut others = 0;
@@ -160,7 +160,7 @@ mod tests {
             request = request.header("host", *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        host(&parts)
+        host(&parts, Present::of(&parts.headers))
             .map(|host| host.to_str().unwrap().to_owned())
             .map_err(|error| error.to_string())
     }
@@ -198,6 +198,7 @@ mod tests {
     #[test]
     fn connect_is_refused() {
         let request = Request::builder().method("CONNECT").uri("a:443").body(()).unwrap();
-        assert!(matches!(host(&request.into_parts().0), Err(ProxyError::ConnectRefused)));
+        let refused = host(&request.into_parts().0, Present::default());
+        assert!(matches!(refused, Err(ProxyError::ConnectRefused)));
     }
 }

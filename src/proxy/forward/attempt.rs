@@ -87,9 +87,9 @@ impl Journey<'_> {
         body: RequestBody,
     ) -> Exchange<RequestBody> {
         let mut head = std::mem::take(&mut connection.scratch);
-        let Inbound { parts, host, route, .. } = self.inbound;
+        let Inbound { parts, present, host, route, .. } = self.inbound;
         let filters = &route.model.filters;
-        let upgrade = headers::upgrade(parts);
+        let upgrade = present.upgrade.then(|| headers::upgrade(parts)).flatten();
         let client = self.record.client_address;
         let scheme = match client {
             Some(_) => scheme(self.context, &parts.headers),
@@ -99,6 +99,7 @@ impl Journey<'_> {
         self.record.request_id.with(|request_id| {
             Outbound {
                 parts,
+                present: *present,
                 host: filters.rewrite.host.as_ref().unwrap_or(host),
                 path: self.path,
                 query: parts.uri.query(),
@@ -116,7 +117,8 @@ impl Journey<'_> {
             framing,
             body,
             // HTTP/1.0 knows no 100.
-            hold_body: headers::expects_continue(parts)
+            hold_body: present.expect
+                && headers::expects_continue(parts)
                 && !endpoint.speaks_http10()
                 && !takes_away(&filters.request_headers, &header::EXPECT),
             is_head: parts.method == Method::HEAD,

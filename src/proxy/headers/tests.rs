@@ -21,6 +21,7 @@ fn encode_changed(
     let mut out = BytesMut::new();
     let peer = Peer::new("::ffff:192.0.2.1".parse().unwrap());
     let outbound = Outbound {
+        present: Present::of(&parts.headers),
         parts: &parts,
         host: &host,
         path: parts.uri.path(),
