@@ -306,7 +306,12 @@ mod tests {
     use super::*;
 
     fn endpoint() -> Arc<Endpoint> {
-        let url = EndpointUrl { host: "localhost".into(), port: 8081, path: "".into() };
+        let url = EndpointUrl {
+            scheme: crate::model::Scheme::Http,
+            host: "localhost".into(),
+            port: 8081,
+            path: "".into(),
+        };
         Arc::new(Endpoint::new(url, 1))
     }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod lifecycle;
 pub mod socket;
 pub mod telemetry;
+pub mod tls;
 
 pub mod model;
 

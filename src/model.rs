@@ -4,6 +4,7 @@
 
 pub mod path;
 mod route;
+mod tls;
 pub mod words;
 
 pub use ipnet::IpNet;
@@ -12,6 +13,7 @@ pub use route::{
     Overrides, PathMatch, PathRewrite, QueryMatch, Redirect, Regex, Rewrite, Route, Scheme,
     ValueMatch,
 };
+pub use tls::{BackendTls, ClientAuth, ClientAuthMode, KeyPair, ListenerTls, Pem, TlsVersion};
 
 use http::HeaderName;
 use std::fmt;
@@ -77,21 +79,46 @@ pub struct Listener {
     pub name: Arc<str>,
     /// The address; port 0 lets the system choose one.
     pub address: SocketAddr,
+    /// TLS, if it ends here.
+    pub tls: Option<ListenerTls>,
+    /// Whether trusted proxies say in front of each connection who the client is.
+    pub proxy_protocol: ProxyProtocol,
     /// What a client may ask of us.
     pub limits: Limits,
     /// Whose word on the client (`X-Forwarded-For` and the like) is believed: proxies before us.
     pub trusted_proxies: Vec<IpNet>,
 }
 
+/// Whether a connection may or must begin with a header of the PROXY protocol. Only that of a trusted proxy is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// There is none.
+    Disabled,
+    /// Trusted proxies may send one.
+    Accept,
+    /// Who sends none is turned away, and so is who is not trusted.
+    Require,
+}
+
 /// What a client may ask of a listener. `None` is "no limit".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// For a TLS handshake, and for a header of the PROXY protocol.
+    pub handshake_timeout: Option<Duration>,
     /// From the first byte of a request's head to its last.
     pub header_timeout: Option<Duration>,
     /// Between two pieces of a request's body.
     pub body_timeout: Option<Duration>,
     /// How long a connection without a request is kept.
     pub idle_timeout: Option<Duration>,
+    /// How long a client may take nothing of what is to be written.
+    pub write_timeout: Option<Duration>,
+    /// How old a connection may get before it is asked to close, give or take a tenth.
+    pub max_connection_age: Option<Duration>,
+    /// Connections at once; further ones wait to be accepted.
+    pub max_connections: Option<usize>,
+    /// Requests at once on one HTTP/2 connection.
+    pub max_concurrent_streams: u32,
     /// Size of a request's head, in bytes.
     pub max_header_bytes: usize,
     /// Number of header fields of a request.
@@ -115,6 +142,12 @@ pub struct Backend {
     pub slow_start: Option<SlowStart>,
     /// Its endpoints; at least one, URLs unique.
     pub endpoints: Vec<Endpoint>,
+    /// What is spoken to them.
+    pub protocol: Protocol,
+    /// How those with `https` URLs are spoken to.
+    pub tls: BackendTls,
+    /// Whether each connection to them begins with a header of the PROXY protocol that names the client.
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// The check that finds endpoints healthy or unhealthy.
     pub health_probe: Option<HealthProbe>,
     /// The check that keeps the latency of idle endpoints known.
@@ -123,6 +156,26 @@ pub struct Backend {
     pub timeouts: Timeouts,
     /// When a request is tried again.
     pub retry: Retry,
+}
+
+/// What is spoken to endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 over TLS, agreed upon by ALPN.
+    Http2,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113, section 3.3).
+    H2c,
+}
+
+/// The form of a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocolVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// How a backend picks an endpoint.
@@ -255,6 +308,8 @@ pub struct Endpoint {
 /// Normalised means: lower-case scheme and host, the port always known, no trailing slash, no `.` or `..` segments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointUrl {
+    /// Whether TLS is spoken.
+    pub scheme: Scheme,
     /// Host name or address literal as it stands in the `Host` header (IPv6 in brackets), lower case.
     pub host: Arc<str>,
     /// TCP port.
@@ -266,13 +321,16 @@ pub struct EndpointUrl {
 impl EndpointUrl {
     /// The host and port as a `Host` header has them: without the scheme's default port.
     pub fn authority(&self) -> String {
-        if self.port == 80 { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+        match self.port == self.scheme.default_port() {
+            true => self.host.to_string(),
+            false => format!("{}:{}", self.host, self.port),
+        }
     }
 }
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
+        write!(f, "{}://{}{}", self.scheme.as_str(), self.authority(), self.path)
     }
 }
 
@@ -303,6 +361,11 @@ pub enum ProbeCheck {
     },
     /// A TCP connection that is established.
     Tcp,
+    /// A call of `grpc.health.v1.Health/Check`.
+    Grpc {
+        /// The service that is asked for; empty for the server as a whole.
+        service: Arc<str>,
+    },
 }
 
 /// The health probe of a backend.
@@ -338,6 +401,8 @@ pub struct Timeouts {
     pub stream_idle: Option<Duration>,
     /// Without a byte in either direction after an upgrade.
     pub upgraded_idle: Option<Duration>,
+    /// How old a connection may get before it is replaced, give or take a tenth; what is in flight on it ends first.
+    pub max_connection_age: Option<Duration>,
 }
 
 /// When a request is tried again.
@@ -414,6 +479,14 @@ pub mod defaults {
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
     /// `listeners[].limits.idleTimeout`.
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+    /// `listeners[].limits.handshakeTimeout`.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+    /// `listeners[].limits.writeTimeout`.
+    pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `listeners[].limits.maxConnectionAge` and `backends[].timeouts.maxConnectionAge`.
+    pub const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
+    /// `listeners[].limits.maxConcurrentStreams`.
+    pub const MAX_CONCURRENT_STREAMS: u32 = 128;
     /// `listeners[].limits.maxHeaderBytes`.
     pub const MAX_HEADER_BYTES: usize = 64 * 1024;
     /// `listeners[].limits.maxHeaders`.

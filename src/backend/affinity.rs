@@ -59,7 +59,12 @@ mod tests {
     /// Clients hold these for hours: an update must not change them.
     #[test]
     fn a_token_is_the_same_for_good_and_differs_by_backend_and_endpoint() {
-        let url = |port| EndpointUrl { host: "10.0.0.1".into(), port, path: "".into() };
+        let url = |port| EndpointUrl {
+            scheme: crate::model::Scheme::Http,
+            host: "10.0.0.1".into(),
+            port,
+            path: "".into(),
+        };
         assert_eq!(token("shop", &url(8080)), 0x2361_2349_0fc9_1ba7);
         let others =
             [token("shop", &url(8081)), token("cart", &url(8080)), token("shop", &url(8080))];

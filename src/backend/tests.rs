@@ -12,7 +12,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const THRESHOLDS: Thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };
 
 fn url(port: u16) -> EndpointUrl {
-    EndpointUrl { host: "localhost".into(), port, path: "".into() }
+    EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: "localhost".into(),
+        port,
+        path: "".into(),
+    }
 }
 
 /// A model with endpoints on these ports, with these weights.
@@ -26,6 +31,9 @@ fn model(algorithm: Algorithm, endpoints: &[(u16, u32)]) -> model::Backend {
         session_affinity: None,
         slow_start: None,
         endpoints: endpoints.iter().map(endpoint).collect(),
+        protocol: model::Protocol::Http1,
+        tls: model::BackendTls::default(),
+        proxy_protocol: None,
         health_probe: None,
         latency_probe: None,
         timeouts: model::Timeouts {
@@ -34,6 +42,7 @@ fn model(algorithm: Algorithm, endpoints: &[(u16, u32)]) -> model::Backend {
             attempt: None,
             stream_idle: None,
             upgraded_idle: None,
+            max_connection_age: None,
         },
         retry: model::Retry {
             attempts: 2,

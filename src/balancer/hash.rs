@@ -37,7 +37,12 @@ mod tests {
         assert_eq!(hash_key(b""), 0x2d06_8005_38d3_94c2);
         assert_eq!(hash_key(b"user-42"), 0x50fe_4b21_cf7b_09cd);
         assert_eq!(hash_key(&[b'x'; 300]), 0xa5d1_b460_7dc8_3554);
-        let url = EndpointUrl { host: "localhost".into(), port: 8081, path: "/api".into() };
+        let url = EndpointUrl {
+            scheme: crate::model::Scheme::Http,
+            host: "localhost".into(),
+            port: 8081,
+            path: "/api".into(),
+        };
         assert_eq!(identity(&url), hash_key(b"http://localhost:8081/api"));
         // SplitMix64's own test vectors for seed 0 and 1234567.
         assert_eq!(random_number(0, 0), 0xe220_a839_7b1d_cdaf);

@@ -13,7 +13,12 @@ use std::sync::Arc;
 const START: Nanos = Nanos(1_000_000_000);
 
 fn endpoint(port: u16) -> Arc<Endpoint> {
-    let url = EndpointUrl { host: "localhost".into(), port, path: "".into() };
+    let url = EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: "localhost".into(),
+        port,
+        path: "".into(),
+    };
     Arc::new(Endpoint::new(url, 1))
 }
 

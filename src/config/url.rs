@@ -41,7 +41,12 @@ pub(super) fn parse(text: &str) -> Result<EndpointUrl, Fault> {
     }
     let (host, port) = parse_authority(authority).map_err(wrong)?;
     let path = normalise_path(path).map_err(wrong)?;
-    Ok(EndpointUrl { host: host.into(), port: port.unwrap_or(80), path: path.into() })
+    Ok(EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: host.into(),
+        port: port.unwrap_or(80),
+        path: path.into(),
+    })
 }
 
 /// Reads `host`, `host:port` or either with an IPv6 address in brackets; the host comes back normalised.

@@ -112,6 +112,8 @@ impl Validator<'_> {
             Some(model::Listener {
                 name: Arc::from(&*name?.0),
                 address: address?.0,
+                tls: None,
+                proxy_protocol: model::ProxyProtocol::Disabled,
                 limits,
                 trusted_proxies: self.trusted_proxies(typed, &at),
             })
@@ -150,6 +152,9 @@ impl Validator<'_> {
                 session_affinity: self.session_affinity(&typed.session_affinity, &at),
                 slow_start: self.slow_start(&typed.slow_start, &at),
                 endpoints: self.endpoints(typed, &at),
+                protocol: model::Protocol::Http1,
+                tls: model::BackendTls::default(),
+                proxy_protocol: None,
                 health_probe: self.health_probe(&typed.health_probe, &at),
                 latency_probe: self.latency_probe(&typed.latency_probe, &at),
                 timeouts: self.timeouts(&typed.timeouts, &at),
@@ -242,6 +247,7 @@ impl Validator<'_> {
             attempt,
             stream_idle: limit(&typed.stream_idle, Some(defaults::STREAM_IDLE_TIMEOUT)),
             upgraded_idle: limit(&typed.upgraded_idle, Some(defaults::UPGRADED_IDLE_TIMEOUT)),
+            max_connection_age: Some(defaults::MAX_CONNECTION_AGE),
         }
     }
 

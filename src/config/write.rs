@@ -145,6 +145,9 @@ fn latency_probe(latency: &LatencyProbe) -> Yaml {
 fn probe(probe: &Probe) -> [(&'static str, Option<Yaml>); 3] {
     let check = match &probe.check {
         ProbeCheck::Tcp => ("tcp", Some(Yaml::map([]))),
+        ProbeCheck::Grpc { service } => {
+            ("grpc", Some(Yaml::map([("service", Some(Yaml::text(service)))])))
+        }
         ProbeCheck::Http { path, host, statuses: list, body } => (
             "http",
             Some(Yaml::map([

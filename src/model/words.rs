@@ -178,6 +178,8 @@ impl fmt::Display for ProbeCheck {
                 }
             }
             Self::Tcp => f.write_str("TCP connect"),
+            Self::Grpc { service } if service.is_empty() => f.write_str("gRPC health"),
+            Self::Grpc { service } => write!(f, "gRPC health of {service}"),
         }
     }
 }

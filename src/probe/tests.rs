@@ -123,7 +123,12 @@ fn configuration(ports: &[u16]) -> Model {
 }
 
 fn endpoint(host: &str, port: u16) -> model::Endpoint {
-    let url = EndpointUrl { host: host.into(), port, path: "".into() };
+    let url = EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: host.into(),
+        port,
+        path: "".into(),
+    };
     model::Endpoint { url, weight: 1 }
 }
 
@@ -506,6 +511,11 @@ mod testing {
 
     pub(super) fn model(endpoints: Vec<model::Endpoint>) -> Model {
         let limits = model::Limits {
+            handshake_timeout: None,
+            write_timeout: None,
+            max_connection_age: None,
+            max_connections: None,
+            max_concurrent_streams: 128,
             header_timeout: None,
             body_timeout: None,
             idle_timeout: None,
@@ -519,6 +529,7 @@ mod testing {
             attempt: None,
             stream_idle: None,
             upgraded_idle: None,
+            max_connection_age: None,
         };
         let retry = model::Retry {
             attempts: 0,
@@ -539,6 +550,8 @@ mod testing {
             listeners: vec![model::Listener {
                 name: "http".into(),
                 address: "127.0.0.1:0".parse().unwrap(),
+                tls: None,
+                proxy_protocol: model::ProxyProtocol::Disabled,
                 limits,
                 trusted_proxies: Vec::new(),
             }],
@@ -550,6 +563,9 @@ mod testing {
                 session_affinity: None,
                 slow_start: None,
                 endpoints,
+                protocol: model::Protocol::Http1,
+                tls: model::BackendTls::default(),
+                proxy_protocol: None,
                 health_probe: None,
                 latency_probe: None,
                 timeouts,

@@ -140,7 +140,12 @@ fn on_loopback(model: &mut Model) {
     }
     for backend in &mut model.backends {
         for (endpoint, port) in backend.endpoints.iter_mut().zip(1..) {
-            endpoint.url = EndpointUrl { host: "127.0.0.1".into(), port, path: "".into() };
+            endpoint.url = EndpointUrl {
+                scheme: outrigger::model::Scheme::Http,
+                host: "127.0.0.1".into(),
+                port,
+                path: "".into(),
+            };
         }
     }
 }

@@ -94,7 +94,12 @@ backends:
 
     let backend = &model.backends[0];
     assert_eq!(backend.algorithm, Algorithm::PeakEwma);
-    let base = EndpointUrl { host: "a".into(), port: 80, path: "/base".into() };
+    let base = EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: "a".into(),
+        port: 80,
+        path: "/base".into(),
+    };
     assert_eq!(backend.endpoints[0], Endpoint { url: base, weight: 2 });
     assert_eq!(backend.endpoints[1].url.to_string(), "http://b:81");
 

@@ -35,6 +35,11 @@ pub(super) fn limits(typed: &Field<file::Limits>) -> model::Limits {
         .copied()
         .unwrap_or(Quantity(defaults::MAX_HEADER_BYTES as u64));
     model::Limits {
+        handshake_timeout: Some(defaults::HANDSHAKE_TIMEOUT),
+        write_timeout: Some(defaults::WRITE_TIMEOUT),
+        max_connection_age: Some(defaults::MAX_CONNECTION_AGE),
+        max_connections: None,
+        max_concurrent_streams: defaults::MAX_CONCURRENT_STREAMS,
         header_timeout: limit(&typed.header_timeout, Some(defaults::HEADER_TIMEOUT)),
         body_timeout: limit(&typed.body_timeout, Some(defaults::BODY_TIMEOUT)),
         idle_timeout: limit(&typed.idle_timeout, Some(defaults::IDLE_TIMEOUT)),

@@ -207,7 +207,14 @@ impl Random {
         let listeners = self.some(1, 2, |random, index| Listener {
             name: Arc::from(format!("l{index}")),
             address: SocketAddr::from(([127, 0, 0, index as u8], random.0.u16(..))),
+            tls: None,
+            proxy_protocol: crate::model::ProxyProtocol::Disabled,
             limits: Limits {
+                handshake_timeout: Some(crate::model::defaults::HANDSHAKE_TIMEOUT),
+                write_timeout: Some(crate::model::defaults::WRITE_TIMEOUT),
+                max_connection_age: Some(crate::model::defaults::MAX_CONNECTION_AGE),
+                max_connections: None,
+                max_concurrent_streams: crate::model::defaults::MAX_CONCURRENT_STREAMS,
                 header_timeout: random.limit(),
                 body_timeout: random.limit(),
                 idle_timeout: random.limit(),
@@ -269,12 +276,16 @@ impl Random {
             }),
             endpoints: self.some(1, 3, |random, index| Endpoint {
                 url: EndpointUrl {
+                    scheme: crate::model::Scheme::Http,
                     host: Arc::from(if random.0.bool() { "[::1]" } else { "a-b.example" }),
                     port: 80 + index as u16,
                     path: Arc::from(if random.0.bool() { "" } else { "/a/%C3%A4" }),
                 },
                 weight: random.0.u32(1..=1000),
             }),
+            protocol: crate::model::Protocol::Http1,
+            tls: crate::model::BackendTls::default(),
+            proxy_protocol: None,
             health_probe: self.maybe(|random| HealthProbe {
                 probe: random.probe(),
                 healthy_after: random.0.u32(1..=1000),
@@ -288,6 +299,7 @@ impl Random {
                 attempt,
                 stream_idle: self.limit(),
                 upgraded_idle: self.limit(),
+                max_connection_age: Some(crate::model::defaults::MAX_CONNECTION_AGE),
             },
             retry: Retry {
                 attempts: self.0.u32(0..=10),

@@ -39,6 +39,9 @@ fn say_backend(said: &mut Phrases, before: &Backend, after: &Backend, drain: Dur
         session_affinity,
         slow_start,
         endpoints,
+        protocol: _,
+        tls: _,
+        proxy_protocol: _,
         health_probe,
         latency_probe,
         timeouts,
@@ -176,7 +179,8 @@ fn say_probe(said: &mut Phrases, key: &str, before: &Probe, after: &Probe) {
 }
 
 fn say_timeouts(said: &mut Phrases, before: &Timeouts, after: &Timeouts) {
-    let Timeouts { connect, request, attempt, stream_idle, upgraded_idle } = before;
+    let Timeouts { connect, request, attempt, stream_idle, upgraded_idle, max_connection_age: _ } =
+        before;
     let time = |time: &Option<Duration>| limit(*time);
     said.change("timeouts.connect", connect, &after.connect, time);
     said.change("timeouts.request", request, &after.request, time);

@@ -28,7 +28,7 @@ pub(super) fn say(said: &mut Phrases, before: &[Listener], after: &[Listener], d
 }
 
 fn say_listener(said: &mut Phrases, before: &Listener, after: &Listener) {
-    let Listener { name: _, address, limits, trusted_proxies } = before;
+    let Listener { name: _, address, tls: _, proxy_protocol: _, limits, trusted_proxies } = before;
     let kept = ", open connections stay";
     said.change_and("address", address, &after.address, ToString::to_string, kept);
     say_limits(said, limits, &after.limits);
@@ -38,6 +38,11 @@ fn say_listener(said: &mut Phrases, before: &Listener, after: &Listener) {
 
 fn say_limits(said: &mut Phrases, before: &Limits, after: &Limits) {
     let Limits {
+        handshake_timeout: _,
+        write_timeout: _,
+        max_connection_age: _,
+        max_connections: _,
+        max_concurrent_streams: _,
         header_timeout,
         body_timeout,
         idle_timeout,

@@ -38,7 +38,12 @@ async fn server(answer: &[&[u8]]) -> (SocketAddr, mpsc::Receiver<String>) {
 
 fn endpoint(addresses: &[SocketAddr]) -> Endpoint {
     let port = addresses.last().map_or(80, SocketAddr::port);
-    let url = EndpointUrl { host: "shop.test".into(), port, path: "/base".into() };
+    let url = EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: "shop.test".into(),
+        port,
+        path: "/base".into(),
+    };
     let endpoint = Endpoint::new(url, 1);
     endpoint.set_resolution(Resolution { addresses: addresses.to_vec(), error: None });
     endpoint

@@ -16,7 +16,12 @@ fn encode_changed(
     changes: &HeaderChanges,
 ) -> String {
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let url = EndpointUrl { host: "endpoint".into(), port: 80, path: path.into() };
+    let url = EndpointUrl {
+        scheme: crate::model::Scheme::Http,
+        host: "endpoint".into(),
+        port: 80,
+        path: path.into(),
+    };
     let host = parts.headers.get("host").cloned().unwrap_or(HeaderValue::from_static(""));
     let mut out = BytesMut::new();
     let peer = Peer::new("::ffff:192.0.2.1".parse().unwrap());
