@@ -8,18 +8,21 @@ pub mod http1;
 pub mod pool;
 mod slow_start;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use eligible::Eligible;
 
 use crate::balancer::{Balancer, Candidates, Evidence, Pick, Table};
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, InFlight};
+use crate::endpoint::{Endpoint, InFlight, Resolution};
 use crate::model;
 use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
+use connection::{Dial, Security};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -161,6 +164,27 @@ impl Backend {
     /// The configuration it was compiled from.
     pub fn model(&self) -> &model::Backend {
         &self.model
+    }
+
+    /// TLS as its endpoints with `https` URLs are spoken to.
+    pub fn tls(&self) -> Option<&Arc<crate::tls::Client>> {
+        None
+    }
+
+    /// What a new connection to `endpoint` needs that is one of its own.
+    pub fn dial<'a>(&'a self, endpoint: &'a Endpoint, resolution: &'a Resolution) -> Dial<'a> {
+        let url = endpoint.url();
+        let security = self.tls().filter(|_| url.scheme == model::Scheme::Https);
+        Dial {
+            url,
+            resolution,
+            timeout: self.model.timeouts.connect,
+            security: security.map(|client| Security {
+                config: &client.config,
+                server_name: self.model.tls.server_name.as_deref(),
+            }),
+            http2: self.model.protocol != model::Protocol::Http1,
+        }
     }
 
     /// Its endpoints, in the order of the configuration.

@@ -2,10 +2,20 @@
 //!
 //! This is the seam between forwarding and the protocol spoken upstream; [`super::http1`] speaks on it.
 
+mod handshake;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use handshake::Security;
+pub use stream::Stream;
+
 use crate::endpoint::Resolution;
+use crate::model::{EndpointUrl, Scheme};
 use bytes::BytesMut;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -16,18 +26,20 @@ const MAX_IDLE_BUFFER: usize = 16 * 1024;
 /// An established connection that carries one request at a time.
 #[derive(Debug)]
 pub struct Connection {
-    /// The socket.
-    pub stream: TcpStream,
+    /// What goes over it.
+    pub stream: Stream,
     /// Bytes received and not yet used.
     pub received: BytesMut,
     /// Memory for the next request's head.
     pub scratch: BytesMut,
     /// Whether it has carried a request to the end.
     pub is_reused: bool,
+    /// From when on it carries no further request.
+    pub expires_at: Option<Instant>,
 }
 
 /// Why no connection could be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The endpoint's host name never resolved.
     #[error("its host name does not resolve: {0}")]
@@ -38,11 +50,11 @@ pub enum ConnectError {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// This process or this machine has no socket or no port left; nothing is known of the endpoint.
     #[error("no connection can be opened here: {0}")]
-    Exhausted(io::Error),
+    Exhausted(Arc<io::Error>),
     /// No address answered in time.
     #[error("connect to {address}: no answer within {after:?}")]
     TimedOut {
@@ -51,21 +63,124 @@ pub enum ConnectError {
         /// `timeouts.connect`.
         after: Duration,
     },
+    /// It answered, but the handshake was not over in time.
+    #[error("connect to {address}: the handshake was not over within {after:?}")]
+    HandshakeTimedOut {
+        /// The address.
+        address: SocketAddr,
+        /// `timeouts.connect`.
+        after: Duration,
+    },
+    /// There is no TLS with it, or it is not whom we mean.
+    #[error("connect to {address}: {fault}")]
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        fault: TlsFault,
+    },
+}
+
+/// What was wrong in a TLS handshake, in an operator's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsFault {
+    /// The endpoint's certificate.
+    #[error("{0}")]
+    Certificate(String),
+    /// Anything else.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// What a new connection to an endpoint needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Dial<'a> {
+    /// Where it goes.
+    pub url: &'a EndpointUrl,
+    /// The addresses of that.
+    pub resolution: &'a Resolution,
+    /// `timeouts.connect`: how long all of it may take.
+    pub timeout: Option<Duration>,
+    /// TLS, if it is to be spoken.
+    pub security: Option<Security<'a>>,
+    /// Whether HTTP/2 will be spoken.
+    pub http2: bool,
 }
 
 impl Connection {
-    /// Connects to the first address that accepts. The time is shared out among the addresses, so that one that does
-    /// not answer leaves some for the others.
-    pub async fn connect(
-        resolution: &Resolution,
-        timeout: Option<Duration>,
-    ) -> Result<Self, ConnectError> {
+    /// A connection over `stream` that has carried nothing yet.
+    pub fn new(stream: Stream, expires_at: Option<Instant>) -> Self {
+        let (received, scratch) = (BytesMut::new(), BytesMut::new());
+        Self { stream, received, scratch, is_reused: false, expires_at }
+    }
+
+    /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.
+    pub fn is_usable(&mut self, now: Instant, thorough: bool) -> bool {
+        self.is_young(now) && self.stream.is_silent(thorough)
+    }
+
+    /// Whether it has not reached its age.
+    pub fn is_young(&self, now: Instant) -> bool {
+        self.expires_at.is_none_or(|at| now < at)
+    }
+
+    /// Notes that a request was carried to its end, and gives back memory that idling does not need.
+    pub fn rest(&mut self) {
+        self.is_reused = true;
+        if self.received.capacity() > MAX_IDLE_BUFFER {
+            self.received = BytesMut::new();
+        }
+    }
+}
+
+impl Dial<'_> {
+    /// Connects to the first address that accepts, and shakes hands with it. The time is shared out among the addresses, so
+    /// that one that does not answer leaves some for the others.
+    ///
+    /// # Errors
+    /// The last address's; and once one has accepted, its handshake's.
+    pub async fn connect(&self) -> Result<Stream, ConnectError> {
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let (stream, address) = self.reach(deadline).await?;
+        // Without it, a head and a body written apart would wait for the endpoint's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let Some(security) = self.security else {
+            if self.url.scheme == Scheme::Https {
+                // Never in the clear, whatever is missing.
+                let fault = TlsFault::Protocol("there is no TLS set up for it".to_owned());
+                return Err(ConnectError::Tls { address, fault });
+            }
+            return Ok(Stream::Plain(stream));
+        };
+        // Boxed: what a handshake needs would make every request's future larger.
+        let shaking = handshake::shake_hands(stream, address, self.url, security, self.http2);
+        self.in_time(deadline, address, Box::pin(shaking)).await?
+    }
+
+    /// Waits for a handshake with `address` until `deadline`.
+    async fn in_time<T>(
+        &self,
+        deadline: Option<Instant>,
+        address: SocketAddr,
+        handshake: impl Future<Output = T>,
+    ) -> Result<T, ConnectError> {
+        let Some(deadline) = deadline else { return Ok(handshake.await) };
+        let after = self.timeout.unwrap_or_default();
+        let done = timeout_at(deadline, handshake).await;
+        done.map_err(|_| ConnectError::HandshakeTimedOut { address, after })
+    }
+
+    /// A socket that is connected to one of the addresses.
+    async fn reach(
+        &self,
+        deadline: Option<Instant>,
+    ) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let Self { resolution, timeout, .. } = *self;
         let why = || resolution.error.clone().unwrap_or_else(|| "not looked up yet".to_owned());
         let mut outcome = Err(ConnectError::NoAddress(why()));
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         for (index, address) in resolution.addresses.iter().enumerate() {
             let left = (resolution.addresses.len() - index) as u32;
-            outcome = match deadline {
+            let connected = match deadline {
                 None => {
                     TcpStream::connect(address).await.map_err(|source| failed(*address, source))
                 }
@@ -81,41 +196,19 @@ impl Connection {
                     }
                 }
             };
-            match outcome {
-                Ok(_) => break,
-                Err(ConnectError::Failed { address, source })
-                    if is_exhaustion(&source, address) =>
-                {
-                    outcome = Err(ConnectError::Exhausted(source));
-                }
-                Err(_) => {}
+            match connected {
+                Ok(stream) => return Ok((stream, *address)),
+                Err(error) => outcome = Err(error),
             }
         }
-        outcome.map(|stream| {
-            // Without it, a head and a body written apart would wait for the endpoint's delayed acknowledgement.
-            let _ = stream.set_nodelay(true);
-            Self { stream, received: BytesMut::new(), scratch: BytesMut::new(), is_reused: false }
-        })
+        outcome
     }
+}
 
-    /// Whether the endpoint has left the idle connection open and silent. The quick look asks only what the event loop has
-    /// already seen; the thorough one asks the system.
-    pub fn is_usable(&self, thorough: bool) -> bool {
-        let silent = |result: io::Result<usize>| matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        silent(self.stream.try_read(&mut [0]))
-            && (!thorough || {
-                let mut byte = [std::mem::MaybeUninit::uninit()];
-                silent(socket2::SockRef::from(&self.stream).peek(&mut byte))
-            })
-    }
-
-    /// Notes that a request was carried to its end, and gives back memory that idling does not need.
-    pub fn rest(&mut self) {
-        self.is_reused = true;
-        if self.received.capacity() > MAX_IDLE_BUFFER {
-            self.received = BytesMut::new();
-        }
-    }
+/// When a connection that begins now has reached its `age`, give or take a tenth: connections that were made together are not to
+/// be replaced together.
+pub fn expiry(age: Option<Duration>, now: Instant) -> Option<Instant> {
+    age.map(|age| now + age.mul_f64(0.9 + 0.2 * fastrand::f64()))
 }
 
 /// Whether a connect failed for want of something on our side: files (EMFILE, ENFILE), memory (ENOBUFS, ENOMEM), or local ports
@@ -140,5 +233,9 @@ fn has_source_for(address: SocketAddr) -> bool {
 }
 
 fn failed(address: SocketAddr, source: io::Error) -> ConnectError {
-    ConnectError::Failed { address, source }
+    let source = Arc::new(source);
+    match is_exhaustion(&source, address) {
+        true => ConnectError::Exhausted(source),
+        false => ConnectError::Failed { address, source },
+    }
 }

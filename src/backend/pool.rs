@@ -28,21 +28,21 @@ impl Pool {
     /// Takes the connection to `endpoint` that was used last and is still usable; see [`Connection::is_usable`] for `thorough`.
     pub fn take(&mut self, endpoint: u64, now: Instant, thorough: bool) -> Option<Connection> {
         let idle = self.idle.get_mut(&endpoint)?;
-        while let Some(last) = idle.pop() {
+        while let Some(mut last) = idle.pop() {
             if now.saturating_duration_since(last.since) >= IDLE_TIMEOUT {
                 // The others have idled for longer still.
                 idle.clear();
-            } else if last.connection.is_usable(thorough) {
+            } else if last.connection.is_usable(now, thorough) {
                 return Some(last.connection);
             }
         }
         None
     }
 
-    /// Keeps a connection to `endpoint` for the next request.
+    /// Keeps a connection to `endpoint` for the next request, unless it has reached its age.
     pub fn put(&mut self, endpoint: u64, mut connection: Connection, now: Instant) {
         let idle = self.idle.entry(endpoint).or_default();
-        if idle.len() < MAX_IDLE {
+        if idle.len() < MAX_IDLE && connection.is_young(now) {
             connection.rest();
             idle.push(Idle { connection, since: now });
         }
@@ -77,7 +77,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Resolution;
+    use crate::backend::connection::Stream;
     use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpStream};
 
@@ -85,9 +85,8 @@ mod tests {
 
     /// A connection to `listener`, and the endpoint's side of it.
     async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
-        let addresses = vec![listener.local_addr().unwrap()];
-        let resolution = Resolution { addresses, error: None };
-        let connection = Connection::connect(&resolution, None).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = Connection::new(Stream::Plain(stream), None);
         (connection, listener.accept().await.unwrap().0)
     }
 
@@ -108,7 +107,7 @@ mod tests {
     }
 
     fn local(connection: Option<Connection>) -> Option<SocketAddr> {
-        connection.map(|connection| connection.stream.local_addr().unwrap())
+        connection.map(|connection| connection.stream.socket().local_addr().unwrap())
     }
 
     fn peer(stream: &TcpStream) -> Option<SocketAddr> {

@@ -1,6 +1,6 @@
 //! Why a request was not answered by an endpoint, and what the client is told.
 
-use crate::backend::connection::ConnectError;
+use crate::backend::connection::{ConnectError, TlsFault};
 use crate::backend::http1::ExchangeError;
 use http::StatusCode;
 use std::io::ErrorKind;
@@ -132,8 +132,15 @@ fn connect_verdict(error: &ConnectError) -> Verdict {
             verdict(StatusCode::SERVICE_UNAVAILABLE, "out_of_sockets", "connection_limit_reached")
         }
         ConnectError::NoAddress(_) => verdict(StatusCode::BAD_GATEWAY, "dns_error", "dns_error"),
-        ConnectError::TimedOut { .. } => {
+        ConnectError::TimedOut { .. } | ConnectError::HandshakeTimedOut { .. } => {
             verdict(StatusCode::GATEWAY_TIMEOUT, "connect_timeout", "connection_timeout")
+        }
+        ConnectError::Tls { fault, .. } => {
+            let proxy_status = match fault {
+                TlsFault::Certificate(_) => "tls_certificate_error",
+                TlsFault::Protocol(_) => "tls_protocol_error",
+            };
+            verdict(StatusCode::BAD_GATEWAY, "tls_failed", proxy_status)
         }
         ConnectError::Failed { source, .. } => match source.kind() {
             ErrorKind::ConnectionRefused => {

@@ -3,7 +3,7 @@
 use super::client::{ClientIo, ClientState};
 use super::record::Record;
 use super::timer::Alarm;
-use crate::backend::connection::Connection;
+use crate::backend::connection::{Connection, Stream};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// The size of each direction's buffer: a WebSocket's frames are small, and there may be many connections.
@@ -35,7 +34,7 @@ impl std::fmt::Debug for Upgrade {
 
 /// The endpoint's side of a conversation; counts what it sends.
 struct EndpointSide {
-    stream: TcpStream,
+    stream: Stream,
     sent: u64,
 }
 
@@ -100,8 +99,8 @@ impl AsyncWrite for EndpointSide {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

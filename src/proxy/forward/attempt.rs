@@ -2,7 +2,7 @@
 
 use super::again::{Cause, Failure, cause, failure};
 use super::{Answer, Attempt, Inbound, Journey};
-use crate::backend::connection::{ConnectError, Connection};
+use crate::backend::connection::{ConnectError, Connection, expiry};
 use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, Framing, Request};
 use crate::clock::Nanos;
@@ -168,7 +168,9 @@ impl Journey<'_> {
             Err(
                 ConnectError::NoAddress(_)
                 | ConnectError::Failed { .. }
-                | ConnectError::TimedOut { .. },
+                | ConnectError::TimedOut { .. }
+                | ConnectError::HandshakeTimedOut { .. }
+                | ConnectError::Tls { .. },
             ) => {
                 let now = Nanos::now();
                 endpoint.connect_failed(now);
@@ -184,10 +186,12 @@ impl Journey<'_> {
         let timeout = self.target.timeouts.connect;
         let until = Instant::now() + timeout.unwrap_or(EXHAUSTED_AT_MOST);
         loop {
-            let connected = Connection::connect(&endpoint.resolution(), timeout).await;
+            let connected = self.backend().dial(endpoint, &endpoint.resolution()).connect().await;
             let is_exhausted = matches!(connected, Err(ConnectError::Exhausted(_)));
             if !is_exhausted || Instant::now() >= until {
-                return connected;
+                let age = self.target.timeouts.max_connection_age;
+                return connected
+                    .map(|stream| Connection::new(stream, expiry(age, Instant::now())));
             }
             // What only idles gives way.
             self.context.worker.pool.borrow_mut().retain(|id| id == endpoint.id());
