@@ -4,7 +4,9 @@ pub mod affinity;
 pub mod budget;
 pub mod connection;
 mod eligible;
+pub mod exchange;
 pub mod http1;
+pub mod http2;
 pub mod pool;
 mod slow_start;
 #[cfg(test)]
@@ -22,7 +24,7 @@ use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
-use connection::{Dial, Security};
+use connection::{Dial, Ends, Introduction, Security};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -171,8 +173,14 @@ impl Backend {
         None
     }
 
-    /// What a new connection to `endpoint` needs that is one of its own.
-    pub fn dial<'a>(&'a self, endpoint: &'a Endpoint, resolution: &'a Resolution) -> Dial<'a> {
+    /// What a new connection to `endpoint`, which is one of its own, needs. With a PROXY protocol it speaks for the client at
+    /// one of `ends`, or for ourselves.
+    pub fn dial<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        resolution: &'a Resolution,
+        ends: Option<Ends>,
+    ) -> Dial<'a> {
         let url = endpoint.url();
         let security = self.tls().filter(|_| url.scheme == model::Scheme::Https);
         Dial {
@@ -184,6 +192,7 @@ impl Backend {
                 server_name: self.model.tls.server_name.as_deref(),
             }),
             http2: self.model.protocol != model::Protocol::Http1,
+            introduction: self.model.proxy_protocol.map(|version| Introduction { version, ends }),
         }
     }
 

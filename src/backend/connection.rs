@@ -11,12 +11,14 @@ pub use handshake::Security;
 pub use stream::Stream;
 
 use crate::endpoint::Resolution;
-use crate::model::{EndpointUrl, Scheme};
+use crate::model::{EndpointUrl, ProxyProtocolVersion, Scheme};
+use crate::proxy_protocol;
 use bytes::BytesMut;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,6 +38,26 @@ pub struct Connection {
     pub is_reused: bool,
     /// From when on it carries no further request.
     pub expires_at: Option<Instant>,
+    /// For whom alone it speaks, if it began with a header of the PROXY protocol.
+    pub ends: Option<Ends>,
+}
+
+/// A client's connection to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ends {
+    /// The client.
+    pub client: SocketAddr,
+    /// Where it came to.
+    pub local: SocketAddr,
+}
+
+/// What a connection begins with: a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// Its form.
+    pub version: ProxyProtocolVersion,
+    /// The client's connection; `None` when it is for nobody but us.
+    pub ends: Option<Ends>,
 }
 
 /// Why no connection could be made.
@@ -71,6 +93,14 @@ pub enum ConnectError {
         /// `timeouts.connect`.
         after: Duration,
     },
+    /// It does not speak HTTP/2.
+    #[error("connect to {address}: {reason}")]
+    Http2 {
+        /// The address.
+        address: SocketAddr,
+        /// What it does instead, in an operator's words.
+        reason: String,
+    },
     /// There is no TLS with it, or it is not whom we mean.
     #[error("connect to {address}: {fault}")]
     Tls {
@@ -105,13 +135,15 @@ pub struct Dial<'a> {
     pub security: Option<Security<'a>>,
     /// Whether HTTP/2 will be spoken.
     pub http2: bool,
+    /// What goes first, if anything does.
+    pub introduction: Option<Introduction>,
 }
 
 impl Connection {
     /// A connection over `stream` that has carried nothing yet.
-    pub fn new(stream: Stream, expires_at: Option<Instant>) -> Self {
+    pub fn new(stream: Stream, expires_at: Option<Instant>, ends: Option<Ends>) -> Self {
         let (received, scratch) = (BytesMut::new(), BytesMut::new());
-        Self { stream, received, scratch, is_reused: false, expires_at }
+        Self { stream, received, scratch, is_reused: false, expires_at, ends }
     }
 
     /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.
@@ -140,25 +172,44 @@ impl Dial<'_> {
     /// # Errors
     /// The last address's; and once one has accepted, its handshake's.
     pub async fn connect(&self) -> Result<Stream, ConnectError> {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let (stream, address) = self.reach(deadline).await?;
+        self.connect_by(self.deadline()).await.map(|(stream, _)| stream)
+    }
+
+    /// When the connection must stand.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(|timeout| Instant::now() + timeout)
+    }
+
+    /// [`Dial::connect`] until `deadline`; gives the address, too.
+    pub(super) async fn connect_by(
+        &self,
+        deadline: Option<Instant>,
+    ) -> Result<(Stream, SocketAddr), ConnectError> {
+        let (mut stream, address) = self.reach(deadline).await?;
         // Without it, a head and a body written apart would wait for the endpoint's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
+        if let Some(introduction) = &self.introduction {
+            let header = introduction.encode();
+            let written = stream.write_all(&header);
+            let written = self.in_time(deadline, address, written).await?;
+            written.map_err(|source| failed(address, source))?;
+        }
         let Some(security) = self.security else {
             if self.url.scheme == Scheme::Https {
                 // Never in the clear, whatever is missing.
                 let fault = TlsFault::Protocol("there is no TLS set up for it".to_owned());
                 return Err(ConnectError::Tls { address, fault });
             }
-            return Ok(Stream::Plain(stream));
+            return Ok((Stream::Plain(stream), address));
         };
         // Boxed: what a handshake needs would make every request's future larger.
         let shaking = handshake::shake_hands(stream, address, self.url, security, self.http2);
-        self.in_time(deadline, address, Box::pin(shaking)).await?
+        let stream = self.in_time(deadline, address, Box::pin(shaking)).await??;
+        Ok((stream, address))
     }
 
     /// Waits for a handshake with `address` until `deadline`.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         deadline: Option<Instant>,
         address: SocketAddr,
@@ -202,6 +253,23 @@ impl Dial<'_> {
             }
         }
         outcome
+    }
+}
+
+impl Introduction {
+    fn encode(&self) -> BytesMut {
+        let mut header = BytesMut::new();
+        let version = match self.version {
+            ProxyProtocolVersion::V1 => proxy_protocol::Version::V1,
+            ProxyProtocolVersion::V2 => proxy_protocol::Version::V2,
+        };
+        match self.ends {
+            Some(Ends { client, local }) => {
+                proxy_protocol::encode(version, client, local, &mut header);
+            }
+            None => proxy_protocol::encode_local(version, &mut header),
+        }
+        header
     }
 }
 

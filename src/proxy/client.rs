@@ -69,6 +69,8 @@ pub enum Phase {
 pub struct ClientState {
     /// The client's address.
     pub peer: SocketAddr,
+    /// The address that it came to, once known.
+    pub local: Cell<Option<SocketAddr>>,
     /// How it came.
     pub listener: Rc<ListenerState>,
     /// By chance, from 0 to 1: where it stands among connections that are to close one by one.
@@ -117,6 +119,7 @@ impl ClientState {
     pub fn new(peer: SocketAddr, listener: Rc<ListenerState>, turn: f32, now: Instant) -> Self {
         Self {
             peer,
+            local: Cell::new(None),
             listener,
             turn,
             phase: Cell::new(Phase::Idle),

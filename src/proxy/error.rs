@@ -1,7 +1,7 @@
 //! Why a request was not answered by an endpoint, and what the client is told.
 
 use crate::backend::connection::{ConnectError, TlsFault};
-use crate::backend::http1::ExchangeError;
+use crate::backend::exchange::ExchangeError;
 use http::StatusCode;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -135,6 +135,9 @@ fn connect_verdict(error: &ConnectError) -> Verdict {
         ConnectError::TimedOut { .. } | ConnectError::HandshakeTimedOut { .. } => {
             verdict(StatusCode::GATEWAY_TIMEOUT, "connect_timeout", "connection_timeout")
         }
+        ConnectError::Http2 { .. } => {
+            verdict(StatusCode::BAD_GATEWAY, "http2_failed", "http_protocol_error")
+        }
         ConnectError::Tls { fault, .. } => {
             let proxy_status = match fault {
                 TlsFault::Certificate(_) => "tls_certificate_error",
@@ -165,6 +168,8 @@ fn exchange_verdict(error: &ExchangeError) -> Verdict {
         ExchangeError::HeadTooLarge => {
             bad_gateway("response_head_too_large", "http_response_header_section_size")
         }
+        ExchangeError::Unprocessed(_) => bad_gateway("request_refused", "connection_terminated"),
+        ExchangeError::NoTunnel => bad_gateway("upgrade_unsupported", "http_upgrade_failed"),
         ExchangeError::RequestBody => {
             verdict(StatusCode::BAD_REQUEST, "body_broken", "http_request_error")
         }

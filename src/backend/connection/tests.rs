@@ -36,6 +36,7 @@ async fn connect(
         timeout: Some(Duration::from_secs(20)),
         security: Some(Security { config: client, server_name }),
         http2,
+        introduction: None,
     };
     tokio::join!(dial.connect(), server)
 }
@@ -167,6 +168,7 @@ async fn what_is_no_tls_is_told_in_words() {
             timeout: None,
             security: Some(Security { config: &client, server_name: None }),
             http2: false,
+            introduction: None,
         };
         let (connected, ()) = tokio::join!(dial.connect(), server);
         let fault = fault(connected.unwrap_err()).to_string();
@@ -197,6 +199,7 @@ async fn the_handshake_counts_in_the_time_of_the_connect() {
             server_name: None,
         }),
         http2: false,
+        introduction: None,
     };
     let error = dial.connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::HandshakeTimedOut { after, .. } if after == timeout));
@@ -221,7 +224,7 @@ async fn an_idle_connection_is_used_after_tickets_and_not_after_data_or_its_end(
         }
         // What was sent is here; the event loop may not know yet.
         stream.socket().peek(&mut [0]).await.unwrap();
-        let mut connection = Connection::new(stream, None);
+        let mut connection = Connection::new(stream, None, None);
         let usable = connection.is_usable(Instant::now(), true);
         assert_eq!(usable, is_usable, "{said:?}");
         if usable {
@@ -247,7 +250,7 @@ async fn a_connection_grows_as_old_as_it_may_give_or_take_a_tenth() {
     assert_eq!(expiry(None, now), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let mut connection = Connection::new(Stream::Plain(stream), Some(now + age));
+    let mut connection = Connection::new(Stream::Plain(stream), Some(now + age), None);
     assert!(connection.is_usable(now, true));
     assert!(!connection.is_usable(now + age, true));
 }
