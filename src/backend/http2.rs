@@ -395,9 +395,10 @@ fn before_head(error: h2::Error) -> ExchangeError {
         Some(Reason::REFUSED_STREAM) if error.is_remote() => {
             ExchangeError::Unprocessed(Unprocessed::Refused)
         }
-        // So h2 turns a head down that is larger than we said we would take.
-        Some(Reason::REFUSED_STREAM) => ExchangeError::HeadTooLarge,
-        Some(_) if error.is_library() => ExchangeError::Malformed("it breaks the rules of HTTP/2"),
+        // h2 does not tell the one from the other.
+        Some(_) if error.is_library() => ExchangeError::Malformed(
+            "it breaks the rules of HTTP/2, or its head is larger than 64 KiB",
+        ),
         Some(_) | None => ExchangeError::NoResponse(Some(into_io(error))),
     }
 }

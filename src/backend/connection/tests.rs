@@ -213,7 +213,7 @@ async fn an_idle_connection_is_used_after_tickets_and_not_after_data_or_its_end(
         let config = ca.server(ca.identity(&["shop.test"], YEARS), &["http/1.1"], false);
         let client = ca.client(None, "http/1.1");
         let (stream, server) = connect(config, &client, "shop.test", None, false).await;
-        let (mut stream, mut server) = (stream.unwrap(), server.unwrap());
+        let (stream, mut server) = (stream.unwrap(), server.unwrap());
         match said {
             None => server.flush().await.unwrap(),
             Some(false) => {

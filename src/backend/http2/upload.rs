@@ -177,7 +177,7 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
                 room.and_then(|room| {
                     let part = self.piece.split_to(room.min(self.piece.len()));
                     let is_last = self.piece.is_empty()
-                        && (self.left == Some(0) || self.body.is_end_stream());
+                        && self.left.map_or_else(|| self.body.is_end_stream(), |left| left == 0);
                     stream.send_data(part, is_last).map(|()| is_last)
                 })
             };
