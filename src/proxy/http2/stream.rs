@@ -220,6 +220,13 @@ fn finish_head(head: &mut http::response::Parts, body: &ProxyBody, context: &Con
     head.version = http::Version::HTTP_2;
     head.extensions.clear();
     let headers = &mut head.headers;
+    // What only HTTP/1 says of a connection (RFC 9113, section 8.2.2), by a filter for example.
+    for name in [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection"] {
+        headers.remove(name);
+    }
     if !headers.contains_key(header::DATE) {
         headers.insert(header::DATE, context.worker.date());
     }
