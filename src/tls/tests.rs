@@ -155,7 +155,7 @@ impl Connected {
 }
 
 /// A handshake for `shop.example`, and a byte in each direction: only then does the client have its tickets, and know that its
-/// certificate was taken. Of two errors, the server's is told.
+/// certificate was taken.
 pub async fn connect(server: &Server, client: &Client) -> io::Result<Connected> {
     connect_to(server, client, "shop.example").await
 }
@@ -179,9 +179,15 @@ pub async fn connect_to(server: &Server, client: &Client, name: &str) -> io::Res
     };
     let (server, client): (io::Result<_>, io::Result<_>) = tokio::join!(served, asked);
     match (server, client) {
-        (Err(server), Err(client)) if server.kind() == io::ErrorKind::UnexpectedEof => Err(client),
+        (Err(server), Err(client)) if is_told(&server) => Err(client),
         (server, client) => Ok(Connected { server: server?, client: client? }),
     }
+}
+
+/// Whether the error only says that the other end had one.
+fn is_told(error: &io::Error) -> bool {
+    let told = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    told.is_none_or(|error| matches!(error, rustls::Error::AlertReceived(_)))
 }
 
 /// Of an error in a handshake, what rustls says.
