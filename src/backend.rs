@@ -13,6 +13,7 @@ mod slow_start;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use eligible::Eligible;
 
@@ -21,6 +22,7 @@ use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, InFlight, Resolution};
 use crate::model;
 use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
+use crate::tls::{Client, TlsError};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
@@ -39,6 +41,8 @@ const MAX_REPICKS: usize = 8;
 #[derive(Debug)]
 pub struct Backend {
     model: model::Backend,
+    /// There exactly when an endpoint has an `https` URL.
+    tls: Option<Arc<Client>>,
     members: Vec<Member>,
     /// The index of each member.
     by_url: HashMap<model::EndpointUrl, usize>,
@@ -95,14 +99,18 @@ pub struct Counters {
 impl Backend {
     /// Compiles `model`, taking over from `previous`, the backend of that name that ran until now, all that still applies.
     /// An unchanged model gives the very same backend.
+    ///
+    /// # Errors
+    /// When a file of its `tls` cannot be used.
     pub fn compile(
         model: &model::Backend,
         previous: Option<&Arc<Backend>>,
         workers: usize,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, TlsError> {
         if let Some(previous) = previous.filter(|previous| previous.model == *model) {
-            return Arc::clone(previous);
+            return Ok(Arc::clone(previous));
         }
+        let tls = tls::client(model, previous.map(|previous| &**previous))?;
         let now = Nanos::now();
         let member = |configured: &model::Endpoint| Member {
             endpoint: previous.and_then(|previous| previous.member(&configured.url)).map_or_else(
@@ -135,6 +143,7 @@ impl Backend {
             .map(|previous| &previous.budget);
         let backend = Self {
             model: model.clone(),
+            tls,
             by_url: urls.zip(0..).collect(),
             table: table(model, previous.map(|previous| &**previous)),
             tokens: tokens.unwrap_or_default(),
@@ -155,7 +164,7 @@ impl Backend {
             refreshing: Mutex::new(()),
         };
         backend.refresh(now);
-        Arc::new(backend)
+        Ok(Arc::new(backend))
     }
 
     /// Its name.
@@ -169,8 +178,8 @@ impl Backend {
     }
 
     /// TLS as its endpoints with `https` URLs are spoken to.
-    pub fn tls(&self) -> Option<&Arc<crate::tls::Client>> {
-        None
+    pub fn tls(&self) -> Option<&Arc<Client>> {
+        self.tls.as_ref()
     }
 
     /// What a new connection to `endpoint`, which is one of its own, needs. With a PROXY protocol it speaks for the client at

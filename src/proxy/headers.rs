@@ -35,6 +35,9 @@ pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-p
 /// The field with the host that the client asked for.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The field with the certificate of a client (RFC 9440).
+pub const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -283,6 +286,7 @@ fn is_dropped(name: &HeaderName) -> bool {
 /// Whether a field that is no standard one concerns the connection, or is the client's claim about itself.
 fn is_claim(name: &str) -> bool {
     const CONNECTION: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+    const CERTIFICATE: [&str; 2] = ["client-cert", "client-cert-chain"];
     const ID: [&str; 4] = ["x-request-id", "x_request_id", "x-request_id", "x_request-id"];
     match name.as_bytes() {
         [b'x', b'-' | b'_', b'f', ..] => {
@@ -291,8 +295,15 @@ fn is_claim(name: &str) -> bool {
         }
         [b'x', b'-' | b'_', b'r', ..] => ID.contains(&name),
         [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
+        [b'c', ..] => CERTIFICATE.iter().any(|claim| is_spelt(name, claim)),
         _ => false,
     }
+}
+
+/// Whether `name` is `claim`, whose hyphens may be underscores: many applications take the two for one.
+fn is_spelt(name: &str, claim: &str) -> bool {
+    name.len() == claim.len()
+        && name.bytes().zip(claim.bytes()).all(|(a, b)| a == b || a == b'_' && b == b'-')
 }
 
 /// Whether a field is a claim about the client that is passed on as it is when a trusted proxy makes it: `X-Forwarded-Port`

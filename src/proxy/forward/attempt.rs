@@ -3,19 +3,17 @@
 use super::again::{Cause, Failure, cause, failure};
 use super::{Answer, Attempt, Inbound, Journey};
 use crate::backend::exchange::{Carrier, Exchange, ExchangeError};
-use crate::backend::http1::response::{Head, encode_interim};
+use crate::backend::http1::response::Head;
 use crate::backend::http1::{self, Framing};
 use crate::backend::http2;
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
-use crate::model::Scheme;
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
 use crate::proxy::headers::{self, Http2Head, Outbound};
 use crate::proxy::request_body::{REPLAY_LIMIT, RequestBody};
 use crate::proxy::service::scheme;
-use bytes::BytesMut;
 use http::{Method, StatusCode, Version, header};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -95,7 +93,7 @@ impl Journey<'_> {
         let client = self.record.client_address;
         let scheme = match client {
             Some(_) => scheme(self.context, &parts.headers),
-            None => Scheme::Http,
+            None => self.context.peer.scheme,
         };
         let outbound = Outbound {
             parts,
@@ -195,10 +193,8 @@ impl Journey<'_> {
     /// Passes interim responses on to a client that can know them (RFC 9110, section 15.2).
     fn pass_interim(&self, exchange: &mut Exchange<RequestBody>) {
         for (status, headers) in exchange.take_interim() {
-            if self.inbound.parts.version == Version::HTTP_11 {
-                let mut encoded = BytesMut::new();
-                encode_interim(status, &headers, &mut encoded);
-                self.context.client.interim.pass(&encoded);
+            if self.inbound.parts.version != Version::HTTP_10 {
+                self.context.client.interim.pass(status, headers);
             }
         }
     }
@@ -210,25 +206,26 @@ impl Journey<'_> {
         started: Instant,
     ) -> Option<(Instant, Option<ProxyError>)> {
         let timeouts = &self.target.timeouts;
+        let request = self.request_ends_at();
+        let request = request.map(|(at, timeout)| (at, Some(ProxyError::RequestTimeout(timeout))));
         if exchange.holds_body() {
             return Some((started + CONTINUE_WAIT, None));
         }
         if let Some(sent_at) = self.sent_at.filter(|_| exchange.is_sent()) {
-            let request = timeouts
-                .request
-                .map(|timeout| (sent_at + timeout, Some(ProxyError::RequestTimeout(timeout))));
             let attempt = timeouts.attempt.map(|timeout| {
                 (started.max(sent_at) + timeout, Some(ProxyError::AttemptTimeout(timeout)))
             });
             return [request, attempt].into_iter().flatten().min_by_key(|(at, _)| *at);
         }
         let body_timeout = self.context.client.listener.limits.get().body_timeout;
-        if let Some(at) = exchange.body().pause_ends(body_timeout) {
-            return Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default()))));
-        }
-        let idle = timeouts.stream_idle?;
-        let progress = self.context.client.progress().max(started);
-        Some((progress + idle, Some(ProxyError::UploadStalled(idle))))
+        let upload = match exchange.body().pause_ends(body_timeout) {
+            Some(at) => Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default())))),
+            None => timeouts.stream_idle.map(|idle| {
+                let progress = self.context.client.progress().max(started);
+                (progress + idle, Some(ProxyError::UploadStalled(idle)))
+            }),
+        };
+        [request, upload].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Takes note of what the endpoint answered.

@@ -46,7 +46,7 @@ impl Journey<'_> {
         let named = self.record.client_address.map(|address| SocketAddr::new(address, 0));
         let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         Some(Ends {
-            client: named.unwrap_or(client.peer),
+            client: named.unwrap_or(client.peer.get()),
             local: client.local.get().unwrap_or(unknown),
         })
     }
