@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 
 fn load(text: &str) -> Result<Model, Problems> {
-    crate::config::load(text.as_bytes(), "config.yaml", &|_| None).map(|loaded| loaded.model)
+    crate::config::tests::load(text.as_bytes(), "config.yaml", &|_| None).map(|loaded| loaded.model)
 }
 
 #[track_caller]
@@ -55,10 +55,16 @@ listeners:
   -
     name: http
     address: "127.0.0.1:8080"
+    proxyProtocol: Disabled
     limits:
+      handshakeTimeout: 10s
       headerTimeout: 10s
       bodyTimeout: 30s
       idleTimeout: 1m15s
+      writeTimeout: 1m
+      maxConnectionAge: 1h
+      maxConnections: 0
+      maxConcurrentStreams: 128
       maxHeaderBytes: 64Ki
       maxHeaders: 128
       maxBodyBytes: 0
@@ -86,12 +92,14 @@ backends:
       -
         url: http://localhost:8081
         weight: 1
+    protocol: Http1
     timeouts:
       connect: 2s
       request: 1m
       attempt: 0s
       streamIdle: 5m
       upgradedIdle: 1h
+      maxConnectionAge: 1h
     retry:
       attempts: 2
       conditions:

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn model(text: &str) -> Model {
-    let loaded = config::load(text.as_bytes(), "test", &|_| None);
+    let loaded = config::load(text.as_bytes(), "test", &config::Surroundings::none());
     loaded.unwrap_or_else(|problems| panic!("{problems}")).model
 }
 
