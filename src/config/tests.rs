@@ -153,7 +153,7 @@ mod filters;
 mod hostile;
 mod keys;
 mod matches;
-mod pki;
+pub(super) mod pki;
 mod routes;
 mod routing;
 mod tls;

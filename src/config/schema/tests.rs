@@ -336,7 +336,7 @@ const BROKEN: &[(&str, &str, Seen)] = &[
     ("/backends/2/protocol", r#""Http1""#, Yes),
     ("/backends/2/protocol", r#""H2c""#, No("two places")),
     ("/backends/2/endpoints/0", r#""http://a""#, No("two places")),
-    ("/backends/2/tls/serverName", r#""a:443""#, Yes),
+    ("/backends/2/tls/serverName", r#""shop:443""#, Yes),
     ("/backends/2/tls/clientCertificate", r#"{ "certFile": "a.crt" }"#, Yes),
     ("/backends/0/endpoints/0", r#""a:80""#, Yes),
     ("/backends/0/endpoints/0", r#""http://a?x=1""#, Yes),

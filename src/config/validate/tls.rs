@@ -7,7 +7,7 @@ use crate::config::problem::Fault;
 use crate::config::scalar::{FilePath, Word};
 use crate::config::surroundings::Expired;
 use crate::config::tree::At;
-use crate::model::words::{date, moment};
+use crate::model::words::moment;
 use crate::model::{self, Model, Pem, Scheme};
 use crate::tls::{self, TlsError};
 use std::path::PathBuf;
@@ -177,11 +177,9 @@ impl Validator<'_> {
         let said = match Time::of(surroundings.now, not_before, not_after) {
             Time::Now => return,
             Time::Soon => {
-                let until = date(not_after);
-                let fault = Fault::new(format!(
-                    "{}: the certificate is valid until {until} only",
-                    named.shown.display()
-                ));
+                let path = named.shown.display();
+                let until = moment(not_after);
+                let fault = Fault::new(format!("{path}: the certificate expires soon, at {until}"));
                 return self.problems.warn(&named.at, fault);
             }
             Time::Early => format!("is not valid before {}", moment(not_before)),
