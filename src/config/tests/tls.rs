@@ -226,7 +226,7 @@ fn a_file_that_cannot_be_used_is_told_where_it_is_named() {
     );
 }
 
-/// T2, T3: what is in a file, in the words of those who read it.
+/// T2: what is in a file, in the words of those who read it.
 #[test]
 fn a_file_with_something_else_in_it_is_told_where_it_is_named() {
     let files = |cert: &str, key: &str| pair(cert, key);
