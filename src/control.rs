@@ -81,6 +81,8 @@ impl<E: Effects> Control<E> {
                 self.consider(&source).await;
             }
             Event::Unchanged(source) => self.keep(&source),
+            // The configuration names no files yet.
+            Event::Followed => {}
             Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error)),
         }
     }

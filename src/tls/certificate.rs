@@ -38,9 +38,9 @@ impl Certificate {
         let signing = provider().key_provider.load_private_key(private).map_err(|_| {
             let reason = "the key cannot be used: it is broken, or neither RSA (from 2048 bits) nor ECDSA (P-256, P-384, P-521) \
                           nor Ed25519";
-            TlsError::passing(key, reason)
+            TlsError::new(key, reason)
         })?;
-        let facts = facts(&chain).map_err(|reason| TlsError::passing(cert, reason))?;
+        let facts = facts(&chain).map_err(|reason| TlsError::new(cert, reason))?;
         let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(|error| mismatch(cert, key, &certified, &error))?;
         let Facts { names, not_before, not_after } = facts;
@@ -50,7 +50,7 @@ impl Certificate {
 
 fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Error) -> TlsError {
     if *error != Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
-        return TlsError::passing(cert, format!("the certificate cannot be used: {error}"));
+        return TlsError::new(cert, format!("the certificate cannot be used: {error}"));
     }
     let fits = |certificate: &CertificateDer<'static>| {
         CertifiedKey::new(vec![certificate.clone()], Arc::clone(&certified.key))
@@ -58,7 +58,7 @@ fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Err
             .is_ok()
     };
     match certified.cert.iter().position(fits) {
-        Some(index) => TlsError::lasting(
+        Some(index) => TlsError::new(
             cert,
             format!(
                 "the key {} is that of certificate {} in it; the host's own must come first",
@@ -66,7 +66,7 @@ fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Err
                 index + 1
             ),
         ),
-        None => TlsError::passing(
+        None => TlsError::new(
             key,
             format!("it is not the key of the certificate {}", cert.path.display()),
         ),
