@@ -7,7 +7,6 @@ use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, Framing, Request};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
-use crate::model::Scheme;
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
@@ -93,7 +92,7 @@ impl Journey<'_> {
         let client = self.record.client_address;
         let scheme = match client {
             Some(_) => scheme(self.context, &parts.headers),
-            None => Scheme::Http,
+            None => self.context.peer.scheme,
         };
         let forwarded = Forwarded { peer: &self.context.peer, client, scheme, host };
         self.record.request_id.with(|request_id| {
@@ -235,9 +234,10 @@ impl Journey<'_> {
 
     /// Passes interim responses on to a client that can know them (RFC 9110, section 15.2).
     fn pass_interim(&self, exchange: &mut Exchange<RequestBody>) {
-        let interim = exchange.take_interim();
-        if !interim.is_empty() && self.inbound.parts.version == Version::HTTP_11 {
-            self.context.client.interim.pass(&interim);
+        for (status, headers) in exchange.take_interim() {
+            if self.inbound.parts.version != Version::HTTP_10 {
+                self.context.client.interim.pass(status, headers);
+            }
         }
     }
 
@@ -248,25 +248,26 @@ impl Journey<'_> {
         started: Instant,
     ) -> Option<(Instant, Option<ProxyError>)> {
         let timeouts = &self.target.timeouts;
+        let request = self.request_ends_at();
+        let request = request.map(|(at, timeout)| (at, Some(ProxyError::RequestTimeout(timeout))));
         if exchange.holds_body() {
             return Some((started + CONTINUE_WAIT, None));
         }
         if let Some(sent_at) = self.sent_at.filter(|_| exchange.is_sent()) {
-            let request = timeouts
-                .request
-                .map(|timeout| (sent_at + timeout, Some(ProxyError::RequestTimeout(timeout))));
             let attempt = timeouts.attempt.map(|timeout| {
                 (started.max(sent_at) + timeout, Some(ProxyError::AttemptTimeout(timeout)))
             });
             return [request, attempt].into_iter().flatten().min_by_key(|(at, _)| *at);
         }
         let body_timeout = self.context.client.listener.limits.get().body_timeout;
-        if let Some(at) = exchange.body().pause_ends(body_timeout) {
-            return Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default()))));
-        }
-        let idle = timeouts.stream_idle?;
-        let progress = self.context.client.progress().max(started);
-        Some((progress + idle, Some(ProxyError::UploadStalled(idle))))
+        let upload = match exchange.body().pause_ends(body_timeout) {
+            Some(at) => Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default())))),
+            None => timeouts.stream_idle.map(|idle| {
+                let progress = self.context.client.progress().max(started);
+                (progress + idle, Some(ProxyError::UploadStalled(idle)))
+            }),
+        };
+        [request, upload].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Takes note of what the endpoint answered.
