@@ -7,7 +7,7 @@ mod ports;
 
 use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
-use crate::config::{self, Problems};
+use crate::config::{self, Expired, Problems, Surroundings};
 use crate::control::{Control, Effects, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::Model;
@@ -288,8 +288,9 @@ fn in_flight(snapshot: &Snapshot) -> usize {
 
 fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
     let name = path.display().to_string();
-    let loaded = config::load(&source.bytes, &name, &|name| std::env::var(name).ok())
-        .map_err(StartError::Config)?;
+    // Other hosts need the process, even where a certificate is too old.
+    let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(path) };
+    let loaded = config::load(&source.bytes, &name, &surroundings).map_err(StartError::Config)?;
     for warning in loaded.warnings.list() {
         tracing::warn!("{warning}");
     }

@@ -7,7 +7,7 @@ pub mod changes;
 
 use crate::backend::Member;
 use crate::config::watch::{Event, ReadError, Source, Watcher};
-use crate::config::{self, Problems};
+use crate::config::{self, Problems, Surroundings};
 use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
 use crate::snapshot::source::{self, Refused, SourceStatus};
@@ -16,6 +16,7 @@ use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
@@ -95,10 +96,13 @@ impl<E: Effects> Control<E> {
     }
 
     async fn reload(&mut self, source: &Source, hash: &str) -> Result<(), Refusal> {
-        let config::Loaded { model, warnings } =
-            config::load(&source.bytes, &self.path, &|name| std::env::var(name).ok())
-                .map_err(Refusal::Invalid)?;
         let running = self.store.load();
+        let surroundings = Surroundings {
+            running: Some(&running.model),
+            ..Surroundings::of(Path::new(&self.path))
+        };
+        let config::Loaded { model, warnings, .. } =
+            config::load(&source.bytes, &self.path, &surroundings).map_err(Refusal::Invalid)?;
         if model == *running.model {
             self.keep(source);
             return Ok(());

@@ -3,11 +3,13 @@
 
 #[path = "mutations/mutate.rs"]
 mod mutate;
+#[path = "../../src/config/tests/pki.rs"]
+mod pki;
 
 use fastrand::Rng;
 use http::{HeaderMap, Method};
 use outrigger::app::{App, Options};
-use outrigger::config::{self, Problem};
+use outrigger::config::{self, Problem, Surroundings};
 use outrigger::model::{EndpointUrl, Model};
 use outrigger::router::Asked;
 use outrigger::snapshot::Snapshot;
@@ -24,6 +26,10 @@ fn variables(name: &str) -> Option<String> {
     (name == "SET").then(|| "1".to_owned())
 }
 
+fn surroundings() -> Surroundings<'static> {
+    Surroundings { variables: &variables, files: &pki::read, ..Surroundings::none() }
+}
+
 #[test]
 fn a_mutated_configuration_is_refused_at_a_place_or_runs_and_reads_back_equal() {
     let validator = jsonschema::draft202012::new(&config::schema::schema()).unwrap();
@@ -35,7 +41,7 @@ fn a_mutated_configuration_is_refused_at_a_place_or_runs_and_reads_back_equal() 
                 break;
             }
             let source = mutate::source(&mut Rng::with_seed(case));
-            match config::load(&source, "config.yaml", &variables) {
+            match config::load(&source, "config.yaml", &surroundings()) {
                 Ok(loaded) => {
                     accepted.fetch_add(1, Relaxed);
                     loaded
@@ -76,7 +82,7 @@ fn is_inside(problem: &Problem, source: &[u8], case: u64) {
 
 fn runs(model: Model, case: u64) {
     let written = config::write::write(&model);
-    match config::load(written.as_bytes(), "written.yaml", &|_| None) {
+    match config::load(written.as_bytes(), "written.yaml", &surroundings()) {
         Ok(read) => assert_eq!(read.model, model, "case {case}\n{written}"),
         Err(problems) => panic!("case {case}: {problems}\n{written}"),
     }
@@ -107,7 +113,7 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let models = (CASES..).filter_map(|case| {
         let source = mutate::source(&mut Rng::with_seed(case));
-        config::load(&source, "config.yaml", &variables).ok().map(|loaded| loaded.model)
+        config::load(&source, "config.yaml", &surroundings()).ok().map(|loaded| loaded.model)
     });
     for (index, mut model) in models.take(20).enumerate() {
         on_loopback(&mut model);
