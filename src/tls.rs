@@ -8,7 +8,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Stage};
 pub use client::{Client, ClientOptions};
 pub use server::{ClientAuth, Server, ServerOptions};
 
