@@ -10,6 +10,8 @@ mod docs;
 mod expand;
 pub mod file;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod scalar;
 pub mod schema;
 mod tree;

@@ -29,6 +29,8 @@ mod hops;
 mod interim;
 mod listener;
 mod present;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod record;
 pub mod redirect;
 mod request_body;
