@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 /// Who sends the bytes.
 const PEER: &str = "192.0.2.1";
@@ -47,7 +47,7 @@ pub fn holds(bytes: &[u8]) -> usize {
     // Everything is there, so that nothing has to be waited for; each turn goes on a bit.
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..bytes.len() + 100 {
-        if let Poll::Ready(_) = connection.as_mut().poll(&mut cx) {
+        if connection.as_mut().poll(&mut cx).is_ready() {
             return arrived.get();
         }
     }

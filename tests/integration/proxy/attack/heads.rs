@@ -17,7 +17,7 @@ async fn a_field_is_a_name_a_colon_and_a_value_on_one_line() {
         "X A: 1",
         "X-A\x0b: 1",
         "X-A: 1\0",
-        "X-A: \01",
+        "X-A: \x001",
         "X\0-A: 1",
         "X-A: a\rb",
         "X-A: a\r",
