@@ -386,6 +386,14 @@ mod tests {
         }
     }
 
+    /// S1: found by the fuzzer; some applications take a no-break space for one.
+    #[test]
+    fn no_space_hides_h2c() {
+        let head =
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x,\xA0h2c\r\n\r\n";
+        assert_eq!(holds(head), 1);
+    }
+
     #[test]
     fn requests_that_are_in_order_arrive() {
         let one = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n";

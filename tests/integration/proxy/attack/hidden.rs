@@ -50,7 +50,20 @@ async fn an_expectation_hides_nothing() {
 async fn a_wish_to_switch_protocols_hides_nothing() {
     let length = HIDDEN.len();
     let mut vectors: Vec<(Vec<u8>, Must)> = Vec::new();
-    for protocol in ["websocket", "echo", "h2c", "HTTP/2.0", "TLS/1.0", "x"] {
+    for protocol in [
+        "websocket",
+        "echo",
+        "h2c",
+        "HTTP/2.0",
+        "TLS/1.0",
+        "x",
+        "x, h2c",
+        "x,\u{a0}h2c",
+        "x;h2c",
+        "x h2c",
+        "x/1/h2c",
+        "\"h2c\"",
+    ] {
         let fields = format!("Connection: upgrade\r\nUpgrade: {protocol}");
         vectors.push((
             format!("POST {{it}} HTTP/1.1\r\nHost: a\r\n{fields}\r\nContent-Length: {length}\r\n\r\n{HIDDEN}").into_bytes(),
