@@ -8,6 +8,8 @@ mod harness;
 
 #[path = "proxy/affinity.rs"]
 mod affinity;
+#[path = "proxy/attack.rs"]
+mod attack;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/conformance.rs"]
