@@ -5,6 +5,8 @@
 mod client;
 #[path = "proxy/harness.rs"]
 mod harness;
+#[path = "proxy/http2_endpoint.rs"]
+mod http2_endpoint;
 
 #[path = "proxy/affinity.rs"]
 mod affinity;
@@ -54,3 +56,5 @@ mod timeouts;
 mod trust;
 #[path = "proxy/upgrades.rs"]
 mod upgrades;
+#[path = "proxy/upstream_http2.rs"]
+mod upstream_http2;

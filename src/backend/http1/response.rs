@@ -2,7 +2,8 @@
 //!
 //! Source: RFC 9112, section 6; RFC 9110, section 7.6.1.
 
-use super::{ExchangeError, Framing, MAX_HEAD};
+use super::{Framing, MAX_HEAD};
+use crate::backend::exchange::ExchangeError;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use smallvec::SmallVec;
