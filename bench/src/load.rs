@@ -221,6 +221,7 @@ mod tests {
         let endpoint = Endpoint::serving(None, 1, &exchange).unwrap();
         let shape = Shape { in_flight: 12, ..Shape::keep_alive(3) };
         let mut load = Load::connect(endpoint.address(), &shape, &exchange).unwrap();
+        assert_eq!(load.count(0, LONG).unwrap().requests, 0);
         assert_eq!(load.count(100, LONG).unwrap().requests, 100);
         let run = load.drive(SHORT).unwrap();
         assert!(run.requests > 12, "{} requests", run.requests);

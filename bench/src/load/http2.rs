@@ -114,7 +114,7 @@ impl Http2 {
         self.wait(duration);
         // A stretch without any answer says nothing: the first is waited for.
         while self.shared.run.borrow().requests == 0
-            && self.shared.fault.borrow().is_none()
+            && !self.shared.is_over()
             && start.elapsed() < FIRST_ANSWER.max(duration)
         {
             self.wait(Duration::from_millis(5));
@@ -145,8 +145,7 @@ impl Http2 {
     fn wait(&self, duration: Duration) {
         let shared = &self.shared;
         let done = async {
-            while shared.fault.borrow().is_none() && shared.left.get() + shared.in_flight.get() > 0
-            {
+            while !shared.is_over() {
                 shared.done.notified().await;
             }
         };
@@ -236,6 +235,11 @@ impl Shared {
             return Err(unexpected(&format!("its trailers, {trailers:?}")).into());
         }
         Ok(sender)
+    }
+
+    /// Whether nothing is to be done any more.
+    fn is_over(&self) -> bool {
+        self.fault.borrow().is_some() || (self.left.get() == 0 && self.in_flight.get() == 0)
     }
 
     /// Keeps the first fault, and ends the stretch.
