@@ -216,7 +216,11 @@ impl Tls {
                 tokio::io::AsyncWriteExt::write_all(&mut stream, request).await?;
                 let mut answer = Vec::new();
                 let end = stream.read_to_end(&mut answer).await;
-                if answer.starts_with(b"HTTP/1.1 200 ") { Ok(()) } else { end.map(drop) }
+                if answer.starts_with(b"HTTP/1.1 200 ") {
+                    return Ok(());
+                }
+                end?;
+                Err(std::io::Error::other(String::from_utf8_lossy(&answer)))
             };
             exchange.await.map_err(|error: std::io::Error| chain(&error))?;
         }
