@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod lifecycle;
+pub mod proxy_protocol;
 pub mod socket;
 pub mod telemetry;
 pub mod tls;
@@ -43,7 +44,7 @@ pub const COMMIT: &str = env!("OUTRIGGER_COMMIT");
 /// file and holds them to this table.
 pub const FLOORS: &[&[&str]] = &[
     // Know nothing of proxying.
-    &["clock", "lifecycle", "socket", "telemetry", "tls"],
+    &["clock", "lifecycle", "proxy_protocol", "socket", "telemetry", "tls"],
     // Validated configuration as plain data: no I/O, no serde.
     &["model"],
     // Live state of one endpoint.

@@ -3,7 +3,8 @@
 //! The life of a request, each step in its own file:
 //!
 //! 1. `listener`: a worker accepts the connection, or hands it to a worker with less to do.
-//! 2. `connection`: hyper reads the head; timers watch slow and idle clients.
+//! 2. `arrive`: the header of the PROXY protocol and the TLS handshake, where there are such. `connection`: hyper reads the head
+//!    (or `http2`, which has a stream for each request); timers watch slow and idle clients.
 //! 3. `service`: the request gets its id and its record; whatever happens from here on is answered and logged.
 //! 4. `validate`: what could be understood in two ways is refused, and the path gets its normal form; `hops` ends loops.
 //! 5. `worker`: the running snapshot gives the route, and is let go. A route may answer itself (`redirect`, `respond`).
@@ -14,9 +15,11 @@
 //! 8. `record`: metrics and the access log.
 
 mod affinity;
+mod arrive;
 mod body;
 mod client;
 pub mod client_address;
+mod client_io;
 mod connection;
 mod cookie;
 pub mod error;
@@ -26,6 +29,7 @@ mod forwarded;
 pub mod hash_key;
 mod headers;
 mod hops;
+mod http2;
 mod interim;
 mod listener;
 mod present;
@@ -34,6 +38,7 @@ pub mod redirect;
 mod request_body;
 mod respond;
 mod service;
+mod stream;
 mod timer;
 mod upgrade;
 mod validate;

@@ -71,6 +71,11 @@ impl Snapshot {
         self.backends.iter().find(|backend| &**backend.name() == name)
     }
 
+    /// TLS of the listener of this name, if its clients speak it.
+    pub fn tls(&self, _listener: &str) -> Option<&Arc<crate::tls::Server>> {
+        None
+    }
+
     /// How many snapshots exist in this process: the running one, and those that somebody still holds.
     pub fn live() -> usize {
         LIVE.load(Relaxed)

@@ -78,7 +78,7 @@ pub struct Exchange<B> {
     upload: Upload,
     download: Download,
     /// Interim responses for the client.
-    interim: BytesMut,
+    interim: Vec<(http::StatusCode, http::HeaderMap)>,
     keep_alive: bool,
     is_head_request: bool,
     wants_upgrade: bool,
@@ -135,7 +135,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             body: request.body,
             upload: if hold { Upload::Held } else { Upload::Sending },
             download: Download::Head,
-            interim: BytesMut::new(),
+            interim: Vec::new(),
             keep_alive: false,
             is_head_request: request.is_head,
             wants_upgrade: request.wants_upgrade,
@@ -156,7 +156,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
                     }
                 }
                 Parsed::Interim(status, headers) => {
-                    response::encode_interim(status, &headers, &mut self.interim);
+                    self.interim.push((status, headers));
                 }
                 Parsed::Partial => {
                     if self.connection.received.len() > MAX_HEAD {
@@ -172,8 +172,8 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
         }
     }
 
-    /// The interim responses that came since the last call, encoded for the client.
-    pub fn take_interim(&mut self) -> BytesMut {
+    /// The interim responses that came since the last call.
+    pub fn take_interim(&mut self) -> Vec<(http::StatusCode, http::HeaderMap)> {
         std::mem::take(&mut self.interim)
     }
 

@@ -4,25 +4,20 @@ use super::body::SharedExchange;
 use super::interim::Interim;
 use super::record::Record;
 use super::upgrade::Upgrade;
-use crate::model::Limits;
+use crate::model::{Limits, ProxyProtocol};
 use crate::router::Router;
-use bytes::Bytes;
 use ipnet::IpNet;
+use rustls::ServerConfig;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Responses up to this size, in bytes, are written in one piece.
-const JOIN_LIMIT: usize = 1024;
 /// How many of the last bytes are remembered, to see where one request ends and the next begins.
 const TAIL: usize = 4;
 
@@ -35,12 +30,26 @@ pub struct ListenerState {
     pub limits: Cell<Limits>,
     /// Whose word on the client is believed; follows the running snapshot.
     pub trusted_proxies: RefCell<Vec<IpNet>>,
+    /// TLS, if its clients speak it; follows the running snapshot.
+    pub tls: RefCell<Option<Arc<ServerConfig>>>,
+    /// Whether endpoints are told of clients' certificates; follows the running snapshot.
+    pub forward_certificate: Cell<bool>,
+    /// Whether proxies name the client in front of a connection; follows the running snapshot.
+    pub proxy_protocol: Cell<ProxyProtocol>,
     /// The routes of the last configuration that knew it: they go on to hold for its connections when it is removed.
     pub router: RefCell<Arc<Router>>,
     /// When the listener is removed: its connections close with their next response, at the latest then.
     pub closes_at: Cell<Option<Closing>>,
     /// Its open connections, those of other workers included.
     pub open: Arc<AtomicUsize>,
+}
+
+impl ListenerState {
+    /// Whether it has as many connections as it may.
+    pub fn is_full(&self) -> bool {
+        let most = self.limits.get().max_connections;
+        most.is_some_and(|most| self.open.load(Relaxed) >= most)
+    }
 }
 
 /// The end of a removed listener.
@@ -65,14 +74,16 @@ pub enum Phase {
     Streaming(Option<Duration>),
 }
 
-/// One client's connection.
+/// One client's connection, or one stream of it where HTTP/2 is spoken: each serves one request at a time.
 pub struct ClientState {
     /// The client's address.
-    pub peer: SocketAddr,
+    pub peer: Cell<SocketAddr>,
     /// How it came.
     pub listener: Rc<ListenerState>,
     /// By chance, from 0 to 1: where it stands among connections that are to close one by one.
     turn: f32,
+    /// When it came.
+    opened: Instant,
     /// What it is doing.
     phase: Cell<Phase>,
     /// Since when it does that.
@@ -93,12 +104,16 @@ pub struct ClientState {
     stalled: Cell<bool>,
     /// Whether it did so since hyper had last written everything.
     blocked: Cell<bool>,
+    /// Since when it takes nothing.
+    blocked_since: Cell<Option<Instant>>,
     /// The request whose response streamed and is not yet written to its end.
     finished: RefCell<Option<Box<Record>>>,
     /// The last status that was written while no request was being served: hyper's own answer to a bad head.
     own_status: Cell<Option<u16>>,
     /// Whether the client has closed its side.
     pub peer_closed: Cell<bool>,
+    /// Whether its first bytes were those of HTTP/2.
+    pub speaks_http2: Cell<bool>,
     /// Whether the connection is to be dropped now.
     pub abort: Cell<bool>,
     /// Why it was dropped, for the record of the request that it cut off.
@@ -116,9 +131,10 @@ impl ClientState {
     /// The state of a connection that was just accepted.
     pub fn new(peer: SocketAddr, listener: Rc<ListenerState>, turn: f32, now: Instant) -> Self {
         Self {
-            peer,
+            peer: Cell::new(peer),
             listener,
             turn,
+            opened: now,
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now),
             progress: Cell::new(now),
@@ -129,9 +145,11 @@ impl ClientState {
             unwritten: Cell::new(false),
             stalled: Cell::new(false),
             blocked: Cell::new(false),
+            blocked_since: Cell::new(None),
             finished: RefCell::new(None),
             own_status: Cell::new(None),
             peer_closed: Cell::new(false),
+            speaks_http2: Cell::new(false),
             abort: Cell::new(false),
             abort_reason: Cell::new(None),
             interim: Interim::default(),
@@ -139,6 +157,18 @@ impl ClientState {
             upgrade: RefCell::new(None),
             waker: RefCell::new(None),
         }
+    }
+
+    /// The state of a stream of this connection.
+    pub fn stream(&self, now: Instant) -> Self {
+        let fresh = Self::new(self.peer.get(), Rc::clone(&self.listener), self.turn, now);
+        Self { opened: self.opened, interim: Interim::of_stream(), ..fresh }
+    }
+
+    /// When it has been open for long enough. Not all that came together go together.
+    pub fn ages_at(&self) -> Option<Instant> {
+        let age = self.listener.limits.get().max_connection_age?;
+        Some(self.opened + age.mul_f32(0.9 + self.turn / 5.0))
     }
 
     /// When it must close because its listener is removed. Connections that idle close one by one in the second half of the
@@ -264,7 +294,7 @@ impl ClientState {
     }
 
     /// Everything that was handed over has been written.
-    fn all_written(&self) {
+    pub fn all_written(&self) {
         if self.unwritten.replace(false) {
             self.own_status.set(None);
             let next = if self.early_bytes.get() { Phase::Head } else { Phase::Idle };
@@ -292,15 +322,22 @@ impl ClientState {
         self.since.set(now);
     }
 
+    /// When the client has taken nothing for too long.
+    pub fn write_deadline(&self) -> Option<Instant> {
+        let since = self.blocked_since.get()?;
+        self.listener.limits.get().write_timeout.map(|timeout| since + timeout)
+    }
+
     /// When the connection has been too slow in what it is doing.
     pub fn deadline(&self) -> Option<Instant> {
         let limits = self.listener.limits.get();
-        match self.phase.get() {
+        let deadline = match self.phase.get() {
             Phase::Idle => limits.idle_timeout.map(|timeout| self.since.get() + timeout),
             Phase::Head => limits.header_timeout.map(|timeout| self.since.get() + timeout),
             Phase::Request => None,
             Phase::Streaming(idle) => idle.map(|idle| self.progress.get() + idle),
-        }
+        };
+        [deadline, self.write_deadline()].into_iter().flatten().min()
     }
 
     /// The endpoint whose response is streaming.
@@ -333,7 +370,8 @@ impl ClientState {
         }
     }
 
-    fn bytes_in(&self, bytes: &[u8]) {
+    /// Takes note of what came in; nothing is its end.
+    pub fn bytes_in(&self, bytes: &[u8]) {
         if bytes.is_empty() {
             self.peer_closed.set(true);
             return;
@@ -356,15 +394,36 @@ impl ClientState {
         }
     }
 
+    /// A stream's peer has sent or taken something.
+    pub fn progresses(&self) {
+        self.blocked_since.set(None);
+        self.progress.set(Instant::now());
+    }
+
+    /// The client takes nothing more at present.
+    pub fn is_blocked(&self) {
+        self.stalled.set(true);
+        self.blocked.set(true);
+        if self.blocked_since.get().is_none() {
+            self.blocked_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// Everything is written; says whether it was not before.
+    pub fn unblocked(&self) -> bool {
+        self.blocked_since.set(None);
+        self.blocked.replace(false)
+    }
+
     /// Takes note of a write of `bytes`, of which the beginning is enough.
-    fn wrote(&self, written: Poll<io::Result<usize>>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub fn wrote(&self, written: Poll<io::Result<usize>>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(_)) => self.bytes_out(bytes),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => {
-                self.stalled.set(true);
-                self.blocked.set(true);
+            Poll::Ready(Ok(_)) => {
+                self.blocked_since.set(None);
+                self.bytes_out(bytes);
             }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.is_blocked(),
         }
         written
     }
@@ -395,123 +454,8 @@ fn ends_with_empty_line(tail: &[u8; TAIL]) -> bool {
     tail.ends_with(b"\n\r\n") || tail.ends_with(b"\n\n")
 }
 
-/// The slices in one piece, if they fit: a plain write of a small response costs the kernel less than a vectored one.
-fn join<'a>(slices: &[io::IoSlice<'_>], joined: &'a mut [u8]) -> Option<&'a [u8]> {
-    let mut length = 0;
-    for slice in slices {
-        joined.get_mut(length..length + slice.len())?.copy_from_slice(slice);
-        length += slice.len();
-    }
-    Some(&joined[..length])
-}
-
 /// The status code of a response that begins with `bytes`.
 fn status_of(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// A client's socket, which tells the connection's state what passes.
-#[derive(Debug)]
-pub struct ClientIo {
-    stream: TcpStream,
-    /// What was read before and is to be read again.
-    unread: Bytes,
-    state: Rc<ClientState>,
-}
-
-impl ClientIo {
-    /// Wraps `stream`.
-    pub fn new(stream: TcpStream, state: Rc<ClientState>) -> Self {
-        Self { stream, unread: Bytes::new(), state }
-    }
-
-    /// Makes `bytes`, which were read last, those that are read next.
-    pub fn unread(&mut self, bytes: Bytes) {
-        self.unread = bytes;
-    }
-
-    /// Ready when there is something to read, or its end.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.unread.is_empty() {
-            self.stream.poll_read_ready(cx).map(drop)
-        } else {
-            Poll::Ready(())
-        }
-    }
-
-    /// Writes what must go before the bytes that hyper is about to write.
-    fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.state.interim.poll_write(&mut self.stream, cx)
-    }
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let size = self.unread.len().min(buffer.remaining());
-            buffer.put_slice(&self.unread.split_to(size));
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.state.bytes_in(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = match self.poll_before(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write(cx, bytes),
-            not_yet => not_yet.map_ok(|()| 0),
-        };
-        self.state.interim.message_goes_on();
-        self.state.wrote(written, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut joined = [0; JOIN_LIMIT];
-        let before = self.poll_before(cx);
-        let stream = Pin::new(&mut self.stream);
-        let written = match (before, join(slices, &mut joined)) {
-            (Poll::Ready(Ok(())), Some(bytes)) => stream.poll_write(cx, bytes),
-            (Poll::Ready(Ok(())), None) => stream.poll_write_vectored(cx, slices),
-            (not_yet, _) => not_yet.map_ok(|()| 0),
-        };
-        self.state.interim.message_goes_on();
-        self.state.wrote(written, slices.first().map_or(&[], |slice| slice))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// hyper comes here whenever it has nothing left to write.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.state.interim.message_is_written();
-        self.state.all_written();
-        // Meanwhile hyper may have read the next request. It gives it to nobody before all is written, and does not come back
-        // to that by itself.
-        if self.state.blocked.replace(false) {
-            cx.waker().wake_by_ref();
-        }
-        self.poll_before(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

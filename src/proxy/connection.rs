@@ -1,16 +1,24 @@
-//! One client's connection: hyper speaks HTTP/1 on it while there is something to say, one alarm watches it, and its end is made
-//! gentle.
+//! One client's connection: hyper speaks HTTP/1 on it while there is something to say, or [`http2`] HTTP/2. One alarm watches it,
+//! and its end is made gentle.
 
-use super::client::{ClientIo, ClientState, ListenerState, Phase};
+use super::arrive::{self, Arrived};
+use super::client::{ClientState, ListenerState, Phase};
+use super::client_io::ClientIo;
+use super::forwarded::Peer;
+use super::http2;
+use super::request_body::Incoming;
 use super::service::{self, Context};
+use super::stream::ClientStream;
 use super::timer::Alarm;
 use super::upgrade;
 use super::worker::Worker;
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -53,6 +61,18 @@ enum End {
     Abort(&'static str),
     /// Nothing happened for a while: hyper is not needed until something does.
     Rest,
+    /// The client's first bytes are those of HTTP/2.
+    Http2,
+}
+
+/// What comes after HTTP/1.
+enum Next {
+    /// Nothing: the connection has ended.
+    Nothing,
+    /// HTTP/1 again, once there is something to read.
+    Rest(ClientIo),
+    /// HTTP/2.
+    Http2(ClientIo),
 }
 
 /// Serves a connection to its end. It is counted already.
@@ -65,16 +85,25 @@ pub async fn serve(
     let state =
         Rc::new(ClientState::new(peer, listener, worker.rng.borrow_mut().f32(), Instant::now()));
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
-    state.listener.open.fetch_add(1, Relaxed);
     let _registered = Registered { worker: Rc::clone(&worker), key };
-    let context = Rc::new(Context::new(Rc::clone(&worker), Rc::clone(&state)));
     let mut alarm = Alarm::new(Rc::clone(&worker.timers));
+    let arrived = arrive::arrive(stream, &worker, &state, &mut alarm).await;
+    let Some(Arrived { stream, is_http2, certificate }) = arrived else { return };
+    let is_tls = matches!(stream, ClientStream::Tls(_));
+    let peer = Peer::new(state.peer.get().ip(), is_tls, certificate.as_deref());
+    let context = Rc::new(Context::new(worker, Rc::clone(&state), Rc::new(peer)));
     let mut client = ClientIo::new(stream, state);
+    if is_http2 {
+        return Box::pin(http2::speak(&context, client, &mut alarm)).await;
+    }
     while rest(&context, &client, &mut alarm).await {
         // Boxed, so that a connection that rests does not hold the memory that it needs at work.
         match Box::pin(speak(&context, client, &mut alarm)).await {
-            Some(resting) => client = resting,
-            None => return,
+            Next::Nothing => return,
+            Next::Rest(resting) => client = resting,
+            Next::Http2(client) => {
+                return Box::pin(http2::speak(&context, client, &mut alarm)).await;
+            }
         }
     }
 }
@@ -96,14 +125,17 @@ async fn rest(context: &Context, client: &ClientIo, alarm: &mut Alarm) -> bool {
     .await
 }
 
-/// Lets hyper speak HTTP/1 with the client until the connection ends, or until it has idled for a while: then the client is
-/// returned.
-async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Option<ClientIo> {
+/// Lets hyper speak HTTP/1 with the client until the connection ends, or until it has idled for a while.
+async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Next {
     let Context { worker, client: state, .. } = &**context;
     let limits = state.listener.limits.get();
     let service = {
         let context = Rc::clone(context);
-        service_fn(move |request| service::serve(Rc::clone(&context), request))
+        service_fn(move |request: Request<hyper::body::Incoming>| {
+            let (parts, body) = request.into_parts();
+            let served = service::serve(Rc::clone(&context), parts, Incoming::Http1(body));
+            async { Ok::<_, Infallible>(served.await) }
+        })
     };
     let mut connection = http1::Builder::new()
         .max_headers(limits.max_headers)
@@ -116,6 +148,9 @@ async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Op
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(End::Done(result));
+        }
+        if state.speaks_http2.get() {
+            return Poll::Ready(End::Http2);
         }
         state.poll_upload(cx);
         let retires = state.streams_from().and_then(|endpoint| worker.retires_at(endpoint));
@@ -135,6 +170,9 @@ async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Op
         Poll::Ready(match state.phase() {
             Phase::Head => End::HeaderTimeout,
             Phase::Idle | Phase::Request => End::Close,
+            Phase::Streaming(_) if state.write_deadline().is_some_and(|at| at <= now) => {
+                End::Abort("write_timeout")
+            }
             Phase::Streaming(_) => End::Abort("stream_idle"),
         })
     })
@@ -145,8 +183,9 @@ async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Op
             let parts = connection.into_parts();
             let mut client = parts.io.into_inner();
             client.unread(parts.read_buf);
-            return Some(client);
+            return Next::Rest(client);
         }
+        End::Http2 => return Next::Http2(connection.into_parts().io.into_inner()),
         End::Abort(reason) => {
             state.abort_reason.set(Some(reason));
             drop(connection);
@@ -179,7 +218,7 @@ async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) -> Op
             }
         }
     }
-    None
+    Next::Nothing
 }
 
 /// hyper has answered a head that it could not parse; we count and log it.

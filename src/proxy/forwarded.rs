@@ -4,30 +4,37 @@
 //!
 //! Source: RFC 7239 for `Forwarded`, which is written only when a trusted proxy has begun it.
 
-use super::headers::{Fields, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use super::headers::{CLIENT_CERT, Fields, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::model::Scheme;
 use bytes::BufMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::IpAddr;
-
-/// The scheme of every listener.
-const SCHEME: &[u8] = b"http";
 
 /// The peer of a connection.
 #[derive(Debug)]
 pub struct Peer {
     /// Its address, as IPv4 if it can be.
     pub address: IpAddr,
+    /// The scheme that it speaks.
+    pub scheme: Scheme,
+    /// Its certificate, if endpoints are told of it: the value of `Client-Cert`.
+    certificate: Option<Box<str>>,
     /// The fields that name it as the client: the same for all requests of a connection.
     fields: Box<[u8]>,
 }
 
 impl Peer {
-    /// The peer at `address`.
-    pub fn new(address: IpAddr) -> Self {
+    /// The peer at `address`, which may have shown a certificate.
+    pub fn new(address: IpAddr, is_tls: bool, certificate: Option<&str>) -> Self {
         let address = address.to_canonical();
-        let fields = format!("x-forwarded-for: {address}\r\nx-forwarded-proto: http\r\n");
-        Self { address, fields: fields.into_bytes().into() }
+        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+        let mut fields =
+            format!("x-forwarded-for: {address}\r\nx-forwarded-proto: {}\r\n", scheme.as_str());
+        if let Some(certificate) = certificate {
+            fields.extend(["client-cert: ", certificate, "\r\n"]);
+        }
+        let fields = fields.into_bytes().into();
+        Self { address, scheme, certificate: certificate.map(Into::into), fields }
     }
 }
 
@@ -56,11 +63,13 @@ impl Forwarded<'_> {
             None if fields.are_unchanged() => fields.out.put_slice(&self.peer.fields),
             None => {
                 fields.put(&X_FORWARDED_FOR, self.peer.address.to_string().as_bytes());
-                fields.put(&X_FORWARDED_PROTO, SCHEME);
+                fields.put(&X_FORWARDED_PROTO, self.peer.scheme.as_str().as_bytes());
+                self.encode_certificate(fields);
             }
             Some(client) => {
                 self.encode_chains(client, headers, fields);
                 keep_or_put(&X_FORWARDED_PROTO, self.scheme.as_str().as_bytes(), headers, fields);
+                self.encode_certificate(fields);
             }
         }
         match self.client {
@@ -69,6 +78,12 @@ impl Forwarded<'_> {
             }
             _ if self.host.is_empty() => {}
             _ => fields.put(&X_FORWARDED_HOST, self.host.as_bytes()),
+        }
+    }
+
+    fn encode_certificate(&self, fields: &mut Fields<'_>) {
+        if let Some(certificate) = &self.peer.certificate {
+            fields.put(&CLIENT_CERT, certificate.as_bytes());
         }
     }
 
@@ -129,7 +144,7 @@ mod tests {
         for value in ["for=192.0.2.7", "for=unknown;proto=https"] {
             headers.append(header::FORWARDED, HeaderValue::from_static(value));
         }
-        let peer = Peer::new("2001:db8::1".parse().unwrap());
+        let peer = Peer::new("2001:db8::1".parse().unwrap(), false, None);
         let host = HeaderValue::from_static("a");
         let forwarded = Forwarded {
             peer: &peer,

@@ -25,6 +25,9 @@ pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-p
 /// The field with the host that the client asked for.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The field with the certificate of a client (RFC 9440).
+pub const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -88,10 +91,10 @@ impl Outbound<'_> {
         }
         self.encode_framing(fields.out);
         self.forwarded.encode(&self.parts.headers, &mut fields);
-        let via: &[u8] = if self.parts.version == Version::HTTP_10 {
-            b"1.0 outrigger"
-        } else {
-            b"1.1 outrigger"
+        let via: &[u8] = match self.parts.version {
+            Version::HTTP_10 => b"1.0 outrigger",
+            Version::HTTP_2 => b"2.0 outrigger",
+            _ => b"1.1 outrigger",
         };
         if self.present.via {
             for before in self.parts.headers.get_all(header::VIA) {
@@ -123,7 +126,7 @@ impl Outbound<'_> {
     /// Whether an expectation goes on: 100 (Continue) is not to be expected for no body, nor on behalf of HTTP/1.0 (RFC
     /// 9110, section 10.1.1).
     fn may_expect(&self, expectation: &HeaderValue) -> bool {
-        let awaited = self.framing != Framing::Empty && self.parts.version == Version::HTTP_11;
+        let awaited = self.framing != Framing::Empty && self.parts.version != Version::HTTP_10;
         awaited || !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
     }
 
@@ -224,6 +227,7 @@ fn is_dropped(name: &HeaderName) -> bool {
 /// Whether a field that is no standard one concerns the connection, or is the client's claim about itself.
 fn is_claim(name: &str) -> bool {
     const CONNECTION: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+    const CERTIFICATE: [&str; 2] = ["client-cert", "client-cert-chain"];
     const ID: [&str; 4] = ["x-request-id", "x_request_id", "x-request_id", "x_request-id"];
     match name.as_bytes() {
         [b'x', b'-' | b'_', b'f', ..] => {
@@ -232,8 +236,15 @@ fn is_claim(name: &str) -> bool {
         }
         [b'x', b'-' | b'_', b'r', ..] => ID.contains(&name),
         [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
+        [b'c', ..] => CERTIFICATE.iter().any(|claim| is_spelt(name, claim)),
         _ => false,
     }
+}
+
+/// Whether `name` is `claim`, whose hyphens may be underscores: many applications take the two for one.
+fn is_spelt(name: &str, claim: &str) -> bool {
+    name.len() == claim.len()
+        && name.bytes().zip(claim.bytes()).all(|(a, b)| a == b || a == b'_' && b == b'-')
 }
 
 /// Whether a field is a claim about the client that is passed on as it is when a trusted proxy makes it: `X-Forwarded-Port`
@@ -303,7 +314,7 @@ pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
 
 /// Whether the client waits for a 100 before it sends the body, and the endpoint hears of it.
 pub fn expects_continue(parts: &Parts) -> bool {
-    parts.version == Version::HTTP_11
+    parts.version != Version::HTTP_10
         && parts
             .headers
             .get(header::EXPECT)

@@ -27,7 +27,10 @@ pub async fn accept(
 ) {
     while !*stop.borrow_and_update() {
         let next = async {
-            if worker.shared.is_full() {
+            if listener.is_full() {
+                // Its own clients make room when they go; nothing is wrong.
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            } else if worker.shared.is_full() {
                 let reason =
                     "most of the files that this process may open are clients' connections";
                 wait_for_files(&worker, &listener, reason).await;

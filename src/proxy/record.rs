@@ -223,8 +223,8 @@ impl Record {
             reason: self.reason.unwrap_or("ok"),
             detail: self.detail.as_deref(),
             request_id: &self.request_id,
-            client: self.client_address.map_or(Client::Peer(self.client.peer), Client::Named),
-            peer: self.client_address.map(|_| self.client.peer),
+            client: self.client_address.map_or(Client::Peer(self.client.peer.get()), Client::Named),
+            peer: self.client_address.map(|_| self.client.peer.get()),
         };
         // Writing to memory cannot fail, and neither can these types.
         let _ = serde_json::to_writer(&mut *out, &line);

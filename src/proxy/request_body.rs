@@ -5,9 +5,9 @@ use super::client::ClientState;
 use super::error::ProxyError;
 use super::headers;
 use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
 use http::HeaderName;
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
+use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -39,6 +39,96 @@ pub struct RequestBody {
     /// Since when we wait for the client's next piece.
     waiting_since: Option<Instant>,
     failure: Option<ProxyError>,
+}
+
+/// A client's body as it comes in.
+#[derive(Debug)]
+pub enum Incoming {
+    /// There is none.
+    Empty,
+    /// By HTTP/1.
+    Http1(hyper::body::Incoming),
+    /// By HTTP/2.
+    Http2(Http2Body),
+}
+
+/// A body that comes in by a stream of HTTP/2.
+#[derive(Debug)]
+pub struct Http2Body {
+    stream: RecvStream,
+    client: Rc<ClientState>,
+    /// The bytes that are still to come, where their number was told.
+    left: Option<u64>,
+    /// Whether only trailers may come.
+    data_ended: bool,
+    /// Whether the client waits for a 100 before it sends anything.
+    expects: bool,
+}
+
+impl Http2Body {
+    /// The body of a request with `headers`.
+    pub fn new(stream: RecvStream, client: Rc<ClientState>, headers: &http::HeaderMap) -> Self {
+        // h2 has checked that there are no two, and checks that it is right.
+        let length = headers.get(http::header::CONTENT_LENGTH);
+        let left = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let expects = headers
+            .get(http::header::EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self { stream, client, left, data_ended: false, expects }
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if std::mem::take(&mut self.expects) {
+            self.client.interim.pass(http::StatusCode::CONTINUE, http::HeaderMap::new());
+            self.client.wake();
+        }
+        if !self.data_ended {
+            if let Some(data) = ready!(self.stream.poll_data(cx)?) {
+                self.client.progresses();
+                // What is read may be followed by as much again: a slow endpoint holds the client back.
+                let _ = self.stream.flow_control().release_capacity(data.len());
+                self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            self.data_ended = true;
+        }
+        let trailers = ready!(self.stream.poll_trailers(cx)?);
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl Incoming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(|error| {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                cause.unwrap_or_else(|| error.to_string())
+            }),
+            Self::Http2(body) => body.poll_frame(cx).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Whether all of it has been read, or there is none.
+    pub fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
+        }
+    }
+
+    /// What is known of its length.
+    pub fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
 }
 
 /// A piece of a body.
@@ -188,7 +278,8 @@ impl Drop for RequestBody {
             return;
         }
         let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.incoming).poll_frame(&mut cx)
+        if let Incoming::Http1(_) = self.incoming
+            && let Poll::Ready(Some(Ok(frame))) = self.incoming.poll_frame(&mut cx)
             && self.incoming.is_end_stream()
         {
             self.end(frame.data_ref().map(|data| &**data));
@@ -216,7 +307,7 @@ impl Body for RequestBody {
         if this.ended {
             return Poll::Ready(None);
         }
-        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        let polled = this.incoming.poll_frame(cx);
         if polled.is_pending() {
             this.waiting_since.get_or_insert_with(Instant::now);
         } else {
@@ -227,10 +318,7 @@ impl Body for RequestBody {
                 this.end(None);
                 Poll::Ready(None)
             }
-            Some(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                this.fail(ProxyError::BodyBroken(cause.unwrap_or_else(|| error.to_string())))
-            }
+            Some(Err(error)) => this.fail(ProxyError::BodyBroken(error)),
             Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.received += data.len() as u64;

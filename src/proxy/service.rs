@@ -13,6 +13,7 @@ use super::hops;
 use super::present::Present;
 use super::record::{Record, RequestId};
 use super::redirect;
+use super::request_body::Incoming;
 use super::respond;
 use super::timer::Alarm;
 use super::upgrade::Upgrade;
@@ -21,14 +22,10 @@ use super::worker::{Taken, Worker};
 use crate::model::Scheme;
 use crate::router::Asked;
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
-};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,31 +39,32 @@ pub struct Context {
     /// The client.
     pub client: Rc<ClientState>,
     /// Who sends them.
-    pub peer: Peer,
+    pub peer: Rc<Peer>,
     /// The alarm of the request that is being served.
     pub alarm: RefCell<Alarm>,
 }
 
 impl Context {
     /// What the requests of `client` share.
-    pub fn new(worker: Rc<Worker>, client: Rc<ClientState>) -> Self {
-        let peer = Peer::new(client.peer.ip());
+    pub fn new(worker: Rc<Worker>, client: Rc<ClientState>, peer: Rc<Peer>) -> Self {
         let alarm = RefCell::new(Alarm::new(Rc::clone(&worker.timers)));
         Self { worker, client, peer, alarm }
     }
 }
 
 /// Answers `request`.
-pub async fn serve(
-    context: Rc<Context>,
-    request: Request<Incoming>,
-) -> Result<Response<ProxyBody>, Infallible> {
-    let started = context.client.request_begins(!request.body().is_end_stream());
-    let (parts, body) = request.into_parts();
+pub async fn serve(context: Rc<Context>, parts: Parts, body: Incoming) -> Response<ProxyBody> {
+    let started = context.client.request_begins(!body.is_end_stream());
     let present = Present::of(&parts.headers);
     let mut record = Box::new(begin_record(&context, &parts, present, started));
-    let is_http10 = parts.version == Version::HTTP_10;
     let answer = admit_and_forward(&context, &parts, present, body, &mut record).await;
+    if parts.version == Version::HTTP_2 {
+        // A stream ends by itself, and what is left of its request with it.
+        return match answer {
+            Ok(answer) => answer_response(&context, &parts, answer, record),
+            Err(error) => failure_response(&parts, &error, record),
+        };
+    }
     // hyper closes when it has not read the request to its end, for the rest would be taken for the next request. While a
     // response streams the upload may still come to its end, but hardly if the endpoint has refused it.
     let ends_upload = match &answer {
@@ -82,15 +80,18 @@ pub async fn serve(
         Err(error) => failure_response(&parts, &error, record),
     };
     // Without chunks only the close can end a body whose length is not known.
+    let is_http10 = parts.version == Version::HTTP_10;
     let ends_by_close = is_http10 && response.body().size_hint().exact().is_none();
-    let last = context.worker.closing.get() || context.client.listener.closes_at.get().is_some();
+    let last = context.worker.closing.get()
+        || context.client.listener.closes_at.get().is_some()
+        || context.client.ages_at().is_some_and(|at| at <= started);
     // A 101 is no end: what it upgrades to has been asked for, and ends by itself or with the drain.
     if (ends_by_close || last || cuts_upload)
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         response.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
 }
 
 fn begin_record(context: &Context, parts: &Parts, present: Present, started: Instant) -> Record {
@@ -142,7 +143,7 @@ async fn admit_and_forward(
     let host = validate::host(parts, present)?;
     record.host = Some(host.clone());
     record.client_address = client_address(context, parts)?;
-    if let Some(target) = parts.uri.scheme() {
+    if let Some(target) = parts.uri.scheme().filter(|_| parts.version != Version::HTTP_2) {
         validate::scheme(target, scheme(context, &parts.headers))?;
     }
     if present.via {
@@ -196,7 +197,7 @@ fn client_address(context: &Context, parts: &Parts) -> Result<Option<IpAddr>, Pr
 /// The scheme that the client used: that of the listener, unless a trusted proxy says that it was another.
 pub fn scheme(context: &Context, headers: &HeaderMap) -> Scheme {
     let trusted = context.client.listener.trusted_proxies.borrow();
-    client_address::scheme(headers, context.peer.address, &trusted).unwrap_or(Scheme::Http)
+    client_address::scheme(headers, context.peer.address, &trusted).unwrap_or(context.peer.scheme)
 }
 
 /// Passes an endpoint's answer on.

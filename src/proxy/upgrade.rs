@@ -1,6 +1,6 @@
 //! After a 101: both sides talk freely. Each direction waits for its reader, and ends on its own.
 
-use super::client::{ClientIo, ClientState};
+use super::client::ClientState;
 use super::record::Record;
 use super::timer::Alarm;
 use crate::backend::connection::Connection;
@@ -41,7 +41,11 @@ struct EndpointSide {
 
 /// Carries bytes both ways until both sides have closed, one fails, both are silent for too long, or the endpoint or the
 /// listener is removed and its time is over.
-pub async fn converse(upgrade: Upgrade, mut client: ClientIo, state: Rc<ClientState>) {
+pub async fn converse(
+    upgrade: Upgrade,
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    state: Rc<ClientState>,
+) {
     let Upgrade { mut connection, mut record, idle } = upgrade;
     let mut side = EndpointSide { stream: connection.stream, sent: 0 };
     let from_endpoint = connection.received.split().freeze();

@@ -17,7 +17,13 @@ pub fn host(parts: &Parts, present: Present) -> Result<HeaderValue, ProxyError> 
     if present.transfer_encoding {
         check_framing(&parts.headers)?;
     }
-    if parts.uri.scheme().is_none() && parts.uri.authority().is_some() {
+    let scheme = parts.uri.scheme();
+    if parts.version == Version::HTTP_2
+        && scheme.is_some_and(|scheme| scheme != "http" && scheme != "https")
+    {
+        return Err(ProxyError::BadRequest("the request's scheme is neither http nor https"));
+    }
+    if scheme.is_none() && parts.uri.authority().is_some() {
         return Err(ProxyError::BadRequest("the request's target is neither a path nor a URL"));
     }
     if parts.uri.path() == "*" && parts.method != Method::OPTIONS {
@@ -34,7 +40,10 @@ pub fn host(parts: &Parts, present: Present) -> Result<HeaderValue, ProxyError> 
     match (parts.uri.authority(), field) {
         (None, Some(field)) => Ok(field.clone()),
         // A target with a host is no excuse (RFC 9112, section 3.2).
-        (_, None) if parts.version != Version::HTTP_10 => {
+        (_, None)
+            if parts.version != Version::HTTP_10
+                && (parts.version != Version::HTTP_2 || parts.uri.authority().is_none()) =>
+        {
             Err(ProxyError::BadRequest("the request has no Host field"))
         }
         (None, None) => Ok(HeaderValue::from_static("")),

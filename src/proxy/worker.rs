@@ -9,13 +9,16 @@ use crate::model::{self, AccessLog, LogOutput};
 use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
+use http::HeaderValue;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -99,6 +102,8 @@ pub struct Worker {
     present: RefCell<Present>,
     retired: RefCell<HashMap<u64, (Weak<Endpoint>, Instant)>>,
     log: LogBuffer,
+    /// The second for which it holds, and the value of the `Date` field.
+    date: RefCell<(i64, HeaderValue)>,
     changed: Notify,
     /// Whether its connections are being dropped: those that still come are, too.
     ending: Cell<bool>,
@@ -169,6 +174,7 @@ impl Worker {
                 batch: RefCell::default(),
                 waiting: Notify::new(),
             },
+            date: RefCell::new((i64::MIN, HeaderValue::from_static(""))),
             changed: Notify::new(),
             ending: Cell::new(false),
             shared,
@@ -228,22 +234,34 @@ impl Worker {
 
     fn listen(&self, name: Arc<str>, open: Arc<AtomicUsize>) {
         let mut listeners = self.listeners.borrow_mut();
-        let (limits, trusted_proxies) =
-            self.settings(&name, |listener| (listener.limits, listener.trusted_proxies.clone()));
-        let router = Arc::clone(&self.snapshot.borrow_mut().load().router);
         // One that was removed before is another.
         listeners.retain(|known, entry| *known != name || entry.state.closes_at.get().is_none());
         listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
-            state: Rc::new(ListenerState {
-                name,
-                limits: Cell::new(limits),
-                trusted_proxies: RefCell::new(trusted_proxies),
-                router: RefCell::new(router),
-                closes_at: Cell::new(None),
-                open,
-            }),
+            state: Rc::new(self.listener_state(name, open)),
             stop: watch::Sender::new(false),
         });
+    }
+
+    fn listener_state(&self, name: Arc<str>, open: Arc<AtomicUsize>) -> ListenerState {
+        let mut cache = self.snapshot.borrow_mut();
+        let snapshot = cache.load();
+        let listeners = &snapshot.model.listeners;
+        let found = listeners.iter().find(|known| known.name == name);
+        // The first listener's settings for one that is just being removed: it serves nobody any more.
+        let model = found.unwrap_or(&listeners[0]);
+        let state = ListenerState {
+            name,
+            limits: Cell::new(model.limits),
+            trusted_proxies: RefCell::default(),
+            tls: RefCell::default(),
+            forward_certificate: Cell::default(),
+            proxy_protocol: Cell::new(model.proxy_protocol),
+            router: RefCell::new(Arc::clone(&snapshot.router)),
+            closes_at: Cell::new(None),
+            open,
+        };
+        follow(&state, model, snapshot);
+        state
     }
 
     fn accept(self: &Rc<Self>, name: &Arc<str>, socket: TcpListener) {
@@ -293,6 +311,8 @@ impl Worker {
         peer: SocketAddr,
         listener: Rc<ListenerState>,
     ) {
+        // Counted here already: a burst is accepted before the first of its connections has its turn.
+        listener.open.fetch_add(1, Relaxed);
         tokio::task::spawn_local(connection::serve(Rc::clone(self), stream, peer, listener));
     }
 
@@ -311,6 +331,26 @@ impl Worker {
     /// Hands an accepted connection, counted there already, to worker `id`.
     pub fn hand_over(&self, id: usize, stream: TcpStream, peer: SocketAddr, name: &Arc<str>) {
         self.shared.workers[id].send(Command::Adopt { stream, peer, name: Arc::clone(name) });
+    }
+
+    /// The value of the `Date` field (RFC 9110, section 6.6.1).
+    pub fn date(&self) -> HeaderValue {
+        let now = Timestamp::now();
+        let mut date = self.date.borrow_mut();
+        if date.0 != now.as_second() {
+            // It has a form for every year of four digits.
+            let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
+            *date = (now.as_second(), HeaderValue::try_from(text).unwrap_or(date.1.clone()));
+        }
+        date.1.clone()
+    }
+
+    /// A stream of a connection has ended.
+    pub fn stream_ended(&self) {
+        // The connection's own end tells the rest.
+        if self.ending.get() {
+            self.changed.notify_one();
+        }
     }
 
     /// Counts a connection that has ended.
@@ -346,24 +386,13 @@ impl Worker {
         self.retired.borrow().get(&endpoint).map(|(_, deadline)| *deadline)
     }
 
-    /// What `get` takes from the configuration of a listener.
-    fn settings<T>(&self, listener: &str, get: impl Fn(&model::Listener) -> T) -> T {
-        let mut cache = self.snapshot.borrow_mut();
-        let model = &cache.load().model;
-        let found = model.listeners.iter().find(|known| &*known.name == listener);
-        // The first listener's for one that is just being removed: it serves nobody any more.
-        get(found.unwrap_or(&model.listeners[0]))
-    }
-
     /// Lets go of the old snapshot, and of what only it needed.
     fn follow_snapshot(&self) {
         let snapshot = Arc::clone(self.snapshot.borrow_mut().load());
         self.log.settings.set(snapshot.model.access_log);
         for listener in &snapshot.model.listeners {
             if let Some(entry) = self.listeners.borrow().get(&listener.name) {
-                entry.state.limits.set(listener.limits);
-                entry.state.trusted_proxies.replace(listener.trusted_proxies.clone());
-                entry.state.router.replace(Arc::clone(&snapshot.router));
+                follow(&entry.state, listener, &snapshot);
             }
         }
         self.retire_endpoints(&snapshot);
@@ -474,4 +503,15 @@ impl Worker {
             self.flush_log();
         }
     }
+}
+
+/// Makes `state` what the listener `model` of `snapshot` wants.
+fn follow(state: &ListenerState, model: &model::Listener, snapshot: &Snapshot) {
+    state.limits.set(model.limits);
+    state.trusted_proxies.replace(model.trusted_proxies.clone());
+    state.tls.replace(snapshot.tls(&model.name).map(|server| Arc::clone(&server.config)));
+    let auth = model.tls.as_ref().and_then(|tls| tls.client_auth.as_ref());
+    state.forward_certificate.set(auth.is_some_and(|auth| auth.forward_certificate));
+    state.proxy_protocol.set(model.proxy_protocol);
+    state.router.replace(Arc::clone(&snapshot.router));
 }

@@ -24,6 +24,8 @@ mod fields;
 mod filters;
 #[path = "proxy/http10.rs"]
 mod http10;
+#[path = "proxy/http2.rs"]
+mod http2;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/messages.rs"]

@@ -7,7 +7,6 @@ use crate::backend::http1::response::Head;
 use crate::backend::http1::{Exchange, Framing, Request};
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
-use crate::model::Scheme;
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
@@ -93,7 +92,7 @@ impl Journey<'_> {
         let client = self.record.client_address;
         let scheme = match client {
             Some(_) => scheme(self.context, &parts.headers),
-            None => Scheme::Http,
+            None => self.context.peer.scheme,
         };
         let forwarded = Forwarded { peer: &self.context.peer, client, scheme, host };
         self.record.request_id.with(|request_id| {
@@ -235,9 +234,10 @@ impl Journey<'_> {
 
     /// Passes interim responses on to a client that can know them (RFC 9110, section 15.2).
     fn pass_interim(&self, exchange: &mut Exchange<RequestBody>) {
-        let interim = exchange.take_interim();
-        if !interim.is_empty() && self.inbound.parts.version == Version::HTTP_11 {
-            self.context.client.interim.pass(&interim);
+        for (status, headers) in exchange.take_interim() {
+            if self.inbound.parts.version != Version::HTTP_10 {
+                self.context.client.interim.pass(status, headers);
+            }
         }
     }
 

@@ -24,7 +24,7 @@ fn encode_changed(
     };
     let host = parts.headers.get("host").cloned().unwrap_or(HeaderValue::from_static(""));
     let mut out = BytesMut::new();
-    let peer = Peer::new("::ffff:192.0.2.1".parse().unwrap());
+    let peer = Peer::new("::ffff:192.0.2.1".parse().unwrap(), false, None);
     let outbound = Outbound {
         present: Present::of(&parts.headers),
         parts: &parts,

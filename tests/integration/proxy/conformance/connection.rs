@@ -136,16 +136,6 @@ async fn a_load_balancer_before_itself_comes_to_an_end() {
     relay.abort();
 }
 
-#[tokio::test]
-async fn the_preface_of_http_2_is_answered_with_the_close() {
-    let server = server().await;
-    let proxy = Proxy::before(&[&server]);
-    let mut client = proxy.client().await;
-    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    client.is_closed().await;
-    assert_eq!(server.counts().connections, 0);
-}
-
 /// An endpoint that does not hear of the expectation sends no 100.
 #[tokio::test]
 async fn an_expectation_that_ends_here_is_not_waited_for() {

@@ -1,0 +1,176 @@
+//! HTTP/2 with a client: one connection, a task for each of its streams. A request and its response go the same way as by HTTP/1.
+//!
+//! What one client may cost is bounded: streams at once, the size and number of a request's fields, streams that are reset (by
+//! either side), small frames, what is buffered, and the time for which it may take nothing.
+//!
+//! Source: RFC 9113; RFC 8441 for WebSockets.
+
+mod stream;
+mod tunnel;
+
+use super::client::ClientState;
+use super::client_io::ClientIo;
+use super::service::Context;
+use super::timer::Alarm;
+use bytes::Bytes;
+use h2::server::{Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much of a request's body may come before an endpoint takes it, in bytes: of one stream, and of all streams of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How much of a response is handed over to h2 before it is written, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
+/// How many streams a client may reset while they have not even been looked at, and how many it may make us reset ("rapid reset",
+/// CVE-2023-44487; "MadeYouReset", CVE-2025-8671), before the connection is closed.
+const MAX_RESETS: usize = 64;
+const MAX_OUR_RESETS: usize = 256;
+/// How long a client that was told to go may take until it has gone, when it asks for nothing more.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the streams of a connection have in common.
+struct Streams {
+    open: Cell<usize>,
+    /// When the last one ended.
+    idle_since: Cell<Instant>,
+}
+
+/// One open stream.
+struct OpenStream {
+    streams: Rc<Streams>,
+    connection: Rc<ClientState>,
+}
+
+impl OpenStream {
+    fn new(streams: &Rc<Streams>, connection: &Rc<ClientState>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        Self { streams: Rc::clone(streams), connection: Rc::clone(connection) }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let left = self.streams.open.get() - 1;
+        self.streams.open.set(left);
+        if left == 0 {
+            self.streams.idle_since.set(Instant::now());
+            self.connection.wake();
+        }
+    }
+}
+
+/// Speaks HTTP/2 with a client until the connection ends.
+pub async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) {
+    let Context { worker, client: state, .. } = &**context;
+    let Some(mut connection) = begin(context, client, alarm).await else { return };
+    let streams = Rc::new(Streams { open: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+    let mut told_at: Option<Instant> = None;
+    poll_fn(|cx| {
+        state.register(cx);
+        if state.abort.get() || worker.is_ending() {
+            return Poll::Ready(());
+        }
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    let open = OpenStream::new(&streams, state);
+                    serve(context, request, respond, open);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let (listener, peer) = (&*state.listener.name, state.peer.get());
+                    tracing::debug!(listener, %peer, %error, "an HTTP/2 connection failed");
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            let idle_since = (streams.open.get() == 0).then(|| streams.idle_since.get());
+            let idles_until = || {
+                let timeout = state.listener.limits.get().idle_timeout;
+                idle_since.zip(timeout).map(|(since, timeout)| since + timeout)
+            };
+            let goes_at = match told_at {
+                None => [idles_until(), state.ages_at()].into_iter().flatten().min(),
+                Some(told_at) => idle_since.map(|since| since.max(told_at) + FAREWELL),
+            };
+            let cut_at = [state.write_deadline(), state.closes_at()].into_iter().flatten().min();
+            let asked_to_go = told_at.is_none()
+                && (worker.closing.get() || state.listener.closes_at.get().is_some());
+            if !asked_to_go
+                && alarm.poll([goes_at, cut_at].into_iter().flatten().min(), cx).is_pending()
+            {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if told_at.is_some() || cut_at.is_some_and(|at| at <= now) {
+                return Poll::Ready(());
+            }
+            told_at = Some(now);
+            connection.graceful_shutdown();
+        }
+    })
+    .await;
+}
+
+/// Exchanges the first frames.
+async fn begin(
+    context: &Context,
+    client: ClientIo,
+    alarm: &mut Alarm,
+) -> Option<Connection<ClientIo, Bytes>> {
+    let Context { worker, client: state, .. } = context;
+    let limits = state.listener.limits.get();
+    let mut handshake = pin!(
+        h2::server::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(Some(MAX_OUR_RESETS))
+            .enable_connect_protocol()
+            .handshake::<_, Bytes>(client)
+    );
+    let deadline = limits.header_timeout.map(|timeout| Instant::now() + timeout);
+    poll_fn(|cx| {
+        state.register(cx);
+        if state.abort.get() || worker.is_ending() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(result) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(result.ok());
+        }
+        alarm.poll(deadline, cx).map(|()| None)
+    })
+    .await
+}
+
+fn serve(
+    context: &Rc<Context>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    open: OpenStream,
+) {
+    let (parts, body) = request.into_parts();
+    // With each crumb of a cookie a field (RFC 9113, section 8.2.3), few bytes make many fields.
+    if parts.headers.len() > context.client.listener.limits.get().max_headers {
+        let worker = &context.worker;
+        super::service::record_refusal(worker, &context.client, 431, "headers_too_large");
+        let mut response = http::Response::new(());
+        *response.status_mut() = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        if respond.send_response(response, true).is_err() {
+            respond.send_reset(Reason::CANCEL);
+        }
+        return;
+    }
+    tokio::task::spawn_local(stream::serve(Rc::clone(context), parts, body, respond, open));
+}
