@@ -23,6 +23,7 @@ mod binary;
 mod client;
 mod dial;
 mod files;
+pub mod frames;
 pub mod grpc;
 mod lines;
 mod load;

@@ -4,6 +4,8 @@
 
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
+#[path = "e2e/attacks_http2.rs"]
+mod attacks_http2;
 #[path = "e2e/browser.rs"]
 mod browser;
 #[path = "e2e/certificates.rs"]
