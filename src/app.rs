@@ -61,6 +61,9 @@ pub enum StartError {
     /// The configuration is not valid.
     #[error("{0}")]
     Config(Problems),
+    /// Something that the configuration names cannot be used. The message names the file and the key.
+    #[error("{0}")]
+    Compile(String),
     /// A port cannot be had, or must not. The message names the file and the key.
     #[error("{0}")]
     Port(String),
@@ -184,7 +187,8 @@ impl Running {
             timeout: model.shutdown.drain_timeout,
         });
         let hash = config::hash(&source.bytes);
-        let snapshot = Snapshot::compile(Arc::new(model), hash.clone(), None, workers);
+        let snapshot = Snapshot::compile(Arc::new(model), hash.clone(), None, workers)
+            .map_err(|reason| StartError::Compile(format!("{}: {reason}", path.display())))?;
         probe::resolve_all(&snapshot, RESOLVE_AT_MOST).await;
         let store = Arc::new(Store::new(snapshot));
         let status = source_status(&path, hash);

@@ -9,6 +9,7 @@ pub mod pool;
 mod slow_start;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use eligible::Eligible;
 
@@ -17,6 +18,7 @@ use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, InFlight};
 use crate::model;
 use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
+use crate::tls::{Client, TlsError};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
@@ -34,6 +36,8 @@ const MAX_REPICKS: usize = 8;
 #[derive(Debug)]
 pub struct Backend {
     model: model::Backend,
+    /// There exactly when an endpoint has an `https` URL.
+    tls: Option<Arc<Client>>,
     members: Vec<Member>,
     /// The index of each member.
     by_url: HashMap<model::EndpointUrl, usize>,
@@ -90,14 +94,18 @@ pub struct Counters {
 impl Backend {
     /// Compiles `model`, taking over from `previous`, the backend of that name that ran until now, all that still applies.
     /// An unchanged model gives the very same backend.
+    ///
+    /// # Errors
+    /// When a file of its `tls` cannot be used.
     pub fn compile(
         model: &model::Backend,
         previous: Option<&Arc<Backend>>,
         workers: usize,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, TlsError> {
         if let Some(previous) = previous.filter(|previous| previous.model == *model) {
-            return Arc::clone(previous);
+            return Ok(Arc::clone(previous));
         }
+        let tls = tls::client(model, previous.map(|previous| &**previous))?;
         let now = Nanos::now();
         let member = |configured: &model::Endpoint| Member {
             endpoint: previous.and_then(|previous| previous.member(&configured.url)).map_or_else(
@@ -130,6 +138,7 @@ impl Backend {
             .map(|previous| &previous.budget);
         let backend = Self {
             model: model.clone(),
+            tls,
             by_url: urls.zip(0..).collect(),
             table: table(model, previous.map(|previous| &**previous)),
             tokens: tokens.unwrap_or_default(),
@@ -150,7 +159,7 @@ impl Backend {
             refreshing: Mutex::new(()),
         };
         backend.refresh(now);
-        Arc::new(backend)
+        Ok(Arc::new(backend))
     }
 
     /// Its name.
@@ -161,6 +170,11 @@ impl Backend {
     /// The configuration it was compiled from.
     pub fn model(&self) -> &model::Backend {
         &self.model
+    }
+
+    /// TLS as its endpoints with `https` URLs are spoken to.
+    pub fn tls(&self) -> Option<&Arc<Client>> {
+        self.tls.as_ref()
     }
 
     /// Its endpoints, in the order of the configuration.

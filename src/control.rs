@@ -104,11 +104,11 @@ impl<E: Effects> Control<E> {
         for warning in warnings.list() {
             tracing::warn!("{warning}");
         }
+        let impossible = |reason| Refusal::Impossible(format!("{}: {reason}", self.path));
         let next =
             Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);
-        let prepared = self.effects.prepare(&next.model);
-        let prepared =
-            prepared.map_err(|reason| Refusal::Impossible(format!("{}: {reason}", self.path)))?;
+        let next = next.map_err(impossible)?;
+        let prepared = self.effects.prepare(&next.model).map_err(impossible)?;
         self.effects.resolve(&next).await;
         self.swap(next, prepared, &running);
         Ok(())

@@ -26,6 +26,7 @@ pub mod error;
 pub mod filters;
 mod forward;
 mod forwarded;
+mod grpc;
 pub mod hash_key;
 mod headers;
 mod hops;

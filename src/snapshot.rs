@@ -1,10 +1,13 @@
 //! The immutable compiled form of one configuration, and the store that swaps it as one pointer.
 
 pub mod source;
+#[cfg(test)]
+mod tests;
 
 use crate::backend::Backend;
-use crate::model::{self, Model};
+use crate::model::{self, ListenerTls, Model, TlsVersion};
 use crate::router::Router;
+use crate::tls::{Server, ServerOptions, TlsError};
 use arc_swap::{ArcSwap, Cache};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,32 +29,40 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// Its routes.
     pub router: Arc<Router>,
+    /// TLS by the name of the listener that speaks it.
+    pub tls: HashMap<Arc<str>, Arc<Server>>,
     _counted: Counted,
 }
 
 impl Snapshot {
     /// Compiles `model`, taking over from `previous` everything that did not change and all that was learnt.
+    ///
+    /// # Errors
+    /// When a certificate, a key or another file of TLS cannot be used: which, and why, in an operator's words.
     pub fn compile(
         model: Arc<Model>,
         config_hash: String,
         previous: Option<&Snapshot>,
         workers: usize,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let before = previous.into_iter().flat_map(|previous| &previous.backends);
         let before: HashMap<&str, _> = before.map(|backend| (&**backend.name(), backend)).collect();
         let compile = |backend: &model::Backend| {
             Backend::compile(backend, before.get(&*backend.name).copied(), workers)
+                .map_err(|error| format!("backend {}: {error}", backend.name))
         };
-        let backends: Vec<_> = model.backends.iter().map(compile).collect();
+        let backends: Vec<_> = model.backends.iter().map(compile).collect::<Result<_, _>>()?;
+        let tls = servers(&model, previous)?;
         let router = previous.map(|previous| &*previous.router);
-        Self {
+        Ok(Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             config_hash,
             router: Arc::new(Router::compile(&model, &backends, router)),
             backends,
+            tls,
             model,
             _counted: Counted::new(),
-        }
+        })
     }
 
     /// The same configuration read from a source with other bytes (a comment was edited): the same generation.
@@ -62,6 +73,7 @@ impl Snapshot {
             model: Arc::clone(&self.model),
             router: Arc::clone(&self.router),
             backends: self.backends.clone(),
+            tls: self.tls.clone(),
             _counted: Counted::new(),
         }
     }
@@ -71,15 +83,53 @@ impl Snapshot {
         self.backends.iter().find(|backend| &**backend.name() == name)
     }
 
-    /// TLS of the listener of this name, if its clients speak it.
-    pub fn tls(&self, _listener: &str) -> Option<&Arc<crate::tls::Server>> {
-        None
+    /// TLS as the listener of this name speaks it; `None` if it speaks none.
+    pub fn tls(&self, listener: &str) -> Option<&Arc<Server>> {
+        self.tls.get(listener)
     }
 
     /// How many snapshots exist in this process: the running one, and those that somebody still holds.
     pub fn live() -> usize {
         LIVE.load(Relaxed)
     }
+}
+
+/// TLS of every listener that speaks it. What did not change is the very same.
+fn servers(
+    model: &Model,
+    previous: Option<&Snapshot>,
+) -> Result<HashMap<Arc<str>, Arc<Server>>, String> {
+    let before = previous.into_iter().flat_map(|previous| &previous.model.listeners);
+    let before: HashMap<&str, _> =
+        before.map(|listener| (&*listener.name, listener.tls.as_ref())).collect();
+    let listeners = model.listeners.iter();
+    let speakers = listeners.filter_map(|listener| Some((&listener.name, listener.tls.as_ref()?)));
+    let compile = |(name, tls): (&Arc<str>, &ListenerTls)| {
+        let running = previous.and_then(|previous| previous.tls(name));
+        let is_same = before.get(&**name).is_some_and(|before| *before == Some(tls));
+        let server = match running.filter(|_| is_same) {
+            Some(running) => Arc::clone(running),
+            None => Arc::new(
+                server(tls, running.map(|running| &**running))
+                    .map_err(|error| format!("listener {name}: {error}"))?,
+            ),
+        };
+        Ok((Arc::clone(name), server))
+    };
+    speakers.map(compile).collect()
+}
+
+fn server(tls: &ListenerTls, previous: Option<&Server>) -> Result<Server, TlsError> {
+    let load = |pair: &model::KeyPair| pair.load().map(Arc::new);
+    let options = ServerOptions {
+        certificates: tls.certificates.iter().map(load).collect::<Result<_, _>>()?,
+        client_auth: tls.client_auth.as_ref().map(model::ClientAuth::options),
+        only_tls13: match tls.min_version {
+            TlsVersion::Tls12 => false,
+            TlsVersion::Tls13 => true,
+        },
+    };
+    Server::new(options, previous)
 }
 
 /// Counts snapshots in memory, so that a leak is visible.

@@ -128,7 +128,8 @@ impl Table {
         model: Model,
         mut request: impl FnMut(usize, &mut fastrand::Rng) -> Request,
     ) -> Self {
-        let router = Snapshot::compile(Arc::new(model), String::new(), None, 1).router;
+        let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, 1);
+        let router = snapshot.expect("it names no files").router;
         let mut rng = fastrand::Rng::with_seed(1);
         let requests = (0..REQUESTS).map(|number| request(number, &mut rng)).collect();
         Self { label, router, requests, headers: table::headers(), nanos: Vec::new() }
@@ -247,7 +248,7 @@ fn reload(plan: &Plan, file: &str, model: &Model, first: &Snapshot) -> Result<Sp
 }
 
 fn compile(model: &Arc<Model>, previous: Option<&Snapshot>) -> Snapshot {
-    Snapshot::compile(Arc::clone(model), String::new(), previous, 2)
+    Snapshot::compile(Arc::clone(model), String::new(), previous, 2).expect("it names no files")
 }
 
 /// How long this thread has run: without the time that others had its core.

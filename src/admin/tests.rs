@@ -65,7 +65,7 @@ fn context() -> (AdminContext, ReadyGuard) {
 
 fn compile(text: &str, previous: Option<&Snapshot>) -> Snapshot {
     let model = config::load(text.as_bytes(), "config.yaml", &|_| None).unwrap().model;
-    Snapshot::compile(Arc::new(model), config::hash(text.as_bytes()), previous, 2)
+    Snapshot::compile(Arc::new(model), config::hash(text.as_bytes()), previous, 2).unwrap()
 }
 
 fn loopback() -> SocketAddr {

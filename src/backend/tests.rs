@@ -66,11 +66,11 @@ fn slowly(window: Duration, minimum: f64) -> Option<SlowStart> {
 }
 
 fn start(model: &model::Backend) -> Arc<Backend> {
-    Backend::compile(model, None, 1)
+    Backend::compile(model, None, 1).unwrap()
 }
 
 fn reload(model: &model::Backend, before: &Arc<Backend>) -> Arc<Backend> {
-    Backend::compile(model, Some(before), 1)
+    Backend::compile(model, Some(before), 1).unwrap()
 }
 
 fn endpoint(backend: &Backend, port: u16) -> &Arc<Endpoint> {

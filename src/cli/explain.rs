@@ -49,7 +49,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let request = Request::new(arguments).map_err(usage)?;
     let model = Arc::new(arguments.source.model()?);
     let (listener, assumed) = listener(&model, arguments, &request).map_err(usage)?;
-    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1);
+    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1)
+        .map_err(|reason| Failure::new(Reason::Configuration, reason))?;
     let asked = request.path.as_ref().ok().map(|path| request.asked(path.compared()));
     let explanation = asked.as_ref().map(|asked| snapshot.router.explain(&listener.name, asked));
     let case = Case { request: &request, listener, assumed, explanation };

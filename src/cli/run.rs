@@ -47,7 +47,7 @@ pub(super) fn explain(error: &StartError) -> Failure {
         ),
         StartError::Read(ReadError::Missing { .. }) => Failure::new(Reason::Configuration, error)
             .hint("name another with --config FILE, or let `outrigger demo` write a first one"),
-        StartError::Read(ReadError::Unreadable { .. }) => {
+        StartError::Read(ReadError::Unreadable { .. }) | StartError::Compile(_) => {
             Failure::new(Reason::Configuration, error)
         }
         StartError::Port(_) | StartError::System(_) => Failure::new(Reason::Runtime, error),

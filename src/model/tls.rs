@@ -1,6 +1,7 @@
 //! TLS as configured: which files, and what was in them when the configuration was read. So a renewed certificate is another
 //! model, and takes the same way as an edit.
 
+use crate::tls::{self, Certificate, TlsError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,13 @@ pub struct Pem {
     pub path: Arc<Path>,
     /// What was in it. It may be a private key: shown to nobody.
     pub bytes: Arc<[u8]>,
+}
+
+impl Pem {
+    /// For the reader of such files.
+    pub fn file(&self) -> tls::File<'_> {
+        tls::File { path: &self.path, bytes: &self.bytes }
+    }
 }
 
 impl fmt::Debug for Pem {
@@ -27,6 +35,16 @@ pub struct KeyPair {
     pub cert: Pem,
     /// The private key: PKCS#8, PKCS#1 or SEC1.
     pub key: Pem,
+}
+
+impl KeyPair {
+    /// The certificate and its key, as they are used.
+    ///
+    /// # Errors
+    /// When either cannot be used, or they do not belong together.
+    pub fn load(&self) -> Result<Certificate, TlsError> {
+        Certificate::load(self.cert.file(), self.key.file())
+    }
 }
 
 /// TLS that ends at a listener.
@@ -52,6 +70,17 @@ pub struct ClientAuth {
     pub mode: ClientAuthMode,
     /// Whether endpoints are told of it, in the field `Client-Cert` (RFC 9440).
     pub forward_certificate: bool,
+}
+
+impl ClientAuth {
+    /// For the verifier of clients.
+    pub fn options(&self) -> tls::ClientAuth<'_> {
+        tls::ClientAuth {
+            ca: self.ca.file(),
+            crl: self.crl.as_ref().map(Pem::file),
+            required: self.mode == ClientAuthMode::Required,
+        }
+    }
 }
 
 /// Whether a client must show a certificate.

@@ -133,7 +133,7 @@ fn endpoint(host: &str, port: u16) -> model::Endpoint {
 }
 
 fn store(model: Model) -> Arc<Store> {
-    Arc::new(Store::new(Snapshot::compile(Arc::new(model), String::new(), None, 1)))
+    Arc::new(Store::new(Snapshot::compile(Arc::new(model), String::new(), None, 1).unwrap()))
 }
 
 fn held() -> (ReadyGuard, Lifecycle) {
@@ -146,7 +146,7 @@ fn guard() -> ReadyGuard {
 }
 
 fn reload(store: &Store, model: Model) {
-    let next = Snapshot::compile(Arc::new(model), String::new(), Some(&store.load()), 1);
+    let next = Snapshot::compile(Arc::new(model), String::new(), Some(&store.load()), 1).unwrap();
     store.swap(next);
 }
 

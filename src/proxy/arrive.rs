@@ -4,14 +4,18 @@ use super::client::ClientState;
 use super::stream::ClientStream;
 use super::timer::Alarm;
 use super::worker::Worker;
+use crate::model::ProxyProtocol;
+use crate::proxy_protocol::{self, Parsed};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::io::AsyncWriteExt;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +25,9 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 82\r\nconnection: close\r\n\
     proxy-status: outrigger; error=tls_protocol_error\r\n\r\n\
     400 Bad Request\nthis port speaks TLS: ask it with https://\nreason: not_encrypted\n\n\n";
+
+/// How long a header of the PROXY protocol that has come in part is left alone. It comes in one piece, in practice.
+const PARTIAL_PAUSE: Duration = Duration::from_millis(5);
 
 /// A connection that may begin to speak.
 #[derive(Debug)]
@@ -35,18 +42,29 @@ pub struct Arrived {
 
 /// Receives a client: `None` if it does not come to a first request.
 pub async fn arrive(
-    socket: TcpStream,
+    mut socket: TcpStream,
     worker: &Worker,
     state: &ClientState,
     alarm: &mut Alarm,
 ) -> Option<Arrived> {
+    let timeout = state.listener.limits.get().handshake_timeout;
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    if state.listener.proxy_protocol.get() != ProxyProtocol::Disabled {
+        let announced = Box::pin(announce(&mut socket, state));
+        match within(announced, deadline, worker, state, alarm).await? {
+            Ok(None) => {}
+            Ok(Some(client)) => state.peer.set(client),
+            Err(reason) => {
+                turn_away(state, &format!("its header of the PROXY protocol: {reason}"));
+                return None;
+            }
+        }
+    }
     let tls = state.listener.tls.borrow().clone();
     let Some(config) = tls else {
         let stream = ClientStream::Plain(socket);
         return Some(Arrived { stream, is_http2: false, certificate: None });
     };
-    let timeout = state.listener.limits.get().handshake_timeout;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let shaking = Box::pin(shake_hands(socket, config));
     match within(shaking, deadline, worker, state, alarm).await? {
         Ok(stream) => {
@@ -61,9 +79,44 @@ pub async fn arrive(
             Some(Arrived { stream, is_http2, certificate })
         }
         Err(error) => {
-            let (listener, peer) = (&*state.listener.name, state.peer.get());
-            tracing::debug!(listener, %peer, %error, "the TLS handshake failed");
+            turn_away(state, &format!("the TLS handshake failed: {error}"));
             None
+        }
+    }
+}
+
+/// Says why a client does not come to a request. Strangers try a lot: it is for who looks for it.
+fn turn_away(state: &ClientState, reason: &str) {
+    let (listener, peer) = (&*state.listener.name, state.peer.get());
+    tracing::debug!(listener, %peer, "a client is turned away: {reason}");
+}
+
+/// Reads the header that names the client, if there is one. Nothing behind it is taken from the socket.
+async fn announce(
+    socket: &mut TcpStream,
+    state: &ClientState,
+) -> Result<Option<SocketAddr>, String> {
+    let is_required = state.listener.proxy_protocol.get() == ProxyProtocol::Require;
+    let peer = state.peer.get().ip().to_canonical();
+    let trusts = |network: &ipnet::IpNet| network.contains(&peer);
+    if !state.listener.trusted_proxies.borrow().iter().any(trusts) {
+        let untrusted = "it is required, and the peer is not among trustedProxies";
+        return if is_required { Err(untrusted.to_owned()) } else { Ok(None) };
+    }
+    let mut bytes = [0; proxy_protocol::MAX_LENGTH];
+    loop {
+        let length = socket.peek(&mut bytes).await.map_err(|error| error.to_string())?;
+        match proxy_protocol::parse(&bytes[..length]) {
+            Ok(Parsed::Header { length, source, .. }) => {
+                let read = socket.read_exact(&mut bytes[..length]).await;
+                return read.map(|_| source).map_err(|error| error.to_string());
+            }
+            Ok(Parsed::Absent) if is_required => return Err("there is none".to_owned()),
+            Ok(Parsed::Absent) => return Ok(None),
+            // The system does not tell of more while there is something to look at.
+            Ok(Parsed::Partial) if length > 0 => tokio::time::sleep(PARTIAL_PAUSE).await,
+            Ok(Parsed::Partial) => return Err("the connection ended before it".to_owned()),
+            Err(error) => return Err(error.to_string()),
         }
     }
 }

@@ -293,6 +293,11 @@ impl ClientState {
         self.unwritten.get()
     }
 
+    /// What a stream was given has been handed over: who writes its frames loses nothing of it.
+    pub fn handed_over(&self) {
+        self.unwritten.set(false);
+    }
+
     /// Everything that was handed over has been written.
     pub fn all_written(&self) {
         if self.unwritten.replace(false) {

@@ -7,6 +7,7 @@ use super::affinity;
 use super::body::SharedExchange;
 use super::error::ProxyError;
 use super::filters::rewrite_path;
+use super::grpc;
 use super::hash_key::{self, Hashed};
 use super::headers;
 use super::present::Present;
@@ -91,6 +92,8 @@ struct Journey<'a> {
     replayed: bool,
     /// When the request was first sent to its end, or without a body, when it had come: `timeouts.request` counts from here.
     sent_at: Option<Instant>,
+    /// How long the caller waits, from the start, if it is a call of gRPC that says so.
+    patience: Option<Duration>,
 }
 
 /// Forwards a request to an endpoint of one of its route's backends.
@@ -151,6 +154,7 @@ pub async fn forward(
         retries: 0,
         replayed: false,
         sent_at,
+        patience: grpc::is_call(&parts.headers).then(|| grpc::timeout(&parts.headers)).flatten(),
     };
     journey.run(body).await
 }
@@ -243,7 +247,7 @@ impl Journey<'_> {
 
     /// Whether what is left of the request's time is longer than the pause that another try would begin with.
     fn has_time_to_retry(&self) -> bool {
-        let Some((sent_at, timeout)) = self.sent_at.zip(self.target.timeouts.request) else {
+        let Some((ends_at, _)) = self.request_ends_at() else {
             return true;
         };
         let failed = self.record.in_flight.as_ref().map(|pick| pick.endpoint().id());
@@ -254,14 +258,22 @@ impl Journey<'_> {
             true => Duration::ZERO,
             false => pause(self.retries + 1),
         };
-        Instant::now() + pause < sent_at + timeout
+        Instant::now() + pause < ends_at
+    }
+
+    /// When the time of the request is over, and how long it was.
+    fn request_ends_at(&self) -> Option<(Instant, Duration)> {
+        let ours = self.sent_at.zip(self.target.timeouts.request);
+        let callers = self.patience.map(|patience| (self.record.started, patience));
+        let ends = [ours, callers].into_iter().flatten();
+        ends.map(|(from, timeout)| (from + timeout, timeout)).min_by_key(|(at, _)| *at)
     }
 
     /// Waits for `step` until the time of the request is over.
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, ProxyError> {
-        match self.sent_at.zip(self.target.timeouts.request) {
+        match self.request_ends_at() {
             None => Ok(step.await),
-            Some((sent_at, timeout)) => tokio::time::timeout_at(sent_at + timeout, step)
+            Some((ends_at, timeout)) => tokio::time::timeout_at(ends_at, step)
                 .await
                 .map_err(|_| ProxyError::RequestTimeout(timeout)),
         }

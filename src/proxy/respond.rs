@@ -2,6 +2,7 @@
 
 use super::body::ProxyBody;
 use super::error::{ProxyError, Verdict};
+use super::grpc;
 use super::redirect;
 use crate::backend::connection::ConnectError;
 use crate::model::{Answer, FixedResponse};
@@ -13,12 +14,17 @@ pub fn error_response(
     error: &ProxyError,
     verdict: Verdict,
     request_id: &str,
-    wants_text: bool,
+    form: Form,
 ) -> Response<ProxyBody> {
     let status = verdict.status;
     let text = status.canonical_reason().unwrap_or("Error");
     let message = public_message(error);
-    let (content_type, body) = if wants_text {
+    if form == Form::Grpc {
+        let mut response = grpc::error_response(verdict, &message);
+        say_status(response.headers_mut(), verdict);
+        return response.map(ProxyBody::whole);
+    }
+    let (content_type, body) = if form == Form::Text {
         let body = format!(
             "{} {text}\n{message}\nreason: {}\nrequest id: {request_id}\n",
             status.as_u16(),
@@ -39,11 +45,16 @@ pub fn error_response(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    say_status(headers, verdict);
+    response
+}
+
+/// Puts the error's type where RFC 9209 wants it.
+fn say_status(headers: &mut HeaderMap, verdict: Verdict) {
     let proxy_status = format!("outrigger; error={}", verdict.proxy_status);
     if let Ok(value) = HeaderValue::from_str(&proxy_status) {
         headers.insert("proxy-status", value);
     }
-    response
 }
 
 /// The answer that a route gives without asking a backend.
@@ -124,9 +135,29 @@ fn public_message(error: &ProxyError) -> String {
     }
 }
 
+/// How an error is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As JSON.
+    Json,
+    /// As text.
+    Text,
+    /// As a status of gRPC.
+    Grpc,
+}
+
+/// The form of an error that a request with `headers` wants.
+pub fn form(headers: &HeaderMap) -> Form {
+    match grpc::is_call(headers) {
+        true => Form::Grpc,
+        false if wants_text(headers) => Form::Text,
+        false => Form::Json,
+    }
+}
+
 /// Whether the client would rather read text than JSON: its first acceptable of the two. Of `q` only 0 counts, which is "not
 /// acceptable" (RFC 9110, section 12.4.2); nobody weighs between these. Browsers and `curl`'s `*/*` differ: the former ask for text.
-pub fn wants_text(headers: &HeaderMap) -> bool {
+fn wants_text(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     let mut types = accepted
         .filter_map(|value| value.to_str().ok())

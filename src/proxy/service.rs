@@ -284,9 +284,9 @@ fn failure_response(
 ) -> Response<ProxyBody> {
     let verdict = error.verdict();
     record.fail(verdict.status.as_u16(), verdict.reason, error.to_string());
-    let wants_text = respond::wants_text(&parts.headers);
+    let form = respond::form(&parts.headers);
     let mut response =
-        record.request_id.with(|id| respond::error_response(error, verdict, id, wants_text));
+        record.request_id.with(|id| respond::error_response(error, verdict, id, form));
     finish_headers(response.headers_mut(), &record);
     response.map(|body| body.ends(record))
 }

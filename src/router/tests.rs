@@ -27,7 +27,7 @@ fn model(routes: Vec<model::Route>) -> Model {
 }
 
 fn backends(model: &Model) -> Vec<Arc<Backend>> {
-    model.backends.iter().map(|backend| Backend::compile(backend, None, 1)).collect()
+    model.backends.iter().map(|backend| Backend::compile(backend, None, 1).unwrap()).collect()
 }
 
 fn router(routes: Vec<model::Route>) -> Router {

@@ -80,7 +80,7 @@ fn runs(model: Model, case: u64) {
         Ok(read) => assert_eq!(read.model, model, "case {case}\n{written}"),
         Err(problems) => panic!("case {case}: {problems}\n{written}"),
     }
-    let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, 1);
+    let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, 1).unwrap();
     let headers = HeaderMap::new();
     for (host, path) in [("shop.example.com", "/api/1"), ("", "/"), ("example.com:80", "/v1/x")] {
         let query = Some("page=1");

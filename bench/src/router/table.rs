@@ -289,7 +289,7 @@ mod tests {
     fn each_request_is_taken_by_the_route_that_it_is_for() {
         let specs = specs(400);
         let model = Arc::new(model(&specs).unwrap());
-        let snapshot = Snapshot::compile(model, String::new(), None, 1);
+        let snapshot = Snapshot::compile(model, String::new(), None, 1).unwrap();
         let headers = headers();
         for (index, spec) in specs.iter().enumerate() {
             let request = spec.request(index);

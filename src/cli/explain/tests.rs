@@ -32,7 +32,7 @@ fn explain(line: &[&str]) -> Result<(String, Value, bool), String> {
     let request = Request::new(&arguments)?;
     let model = Arc::new(config::load(FILE.as_bytes(), "test", &|_| None).unwrap().model);
     let (listener, assumed) = listener(&model, &arguments, &request)?;
-    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1);
+    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1).unwrap();
     let asked = request.path.as_ref().ok().map(|path| request.asked(path.compared()));
     let explanation = asked.as_ref().map(|asked| snapshot.router.explain(&listener.name, asked));
     let case = Case { request: &request, listener, assumed, explanation };

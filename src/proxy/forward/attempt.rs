@@ -248,25 +248,26 @@ impl Journey<'_> {
         started: Instant,
     ) -> Option<(Instant, Option<ProxyError>)> {
         let timeouts = &self.target.timeouts;
+        let request = self.request_ends_at();
+        let request = request.map(|(at, timeout)| (at, Some(ProxyError::RequestTimeout(timeout))));
         if exchange.holds_body() {
             return Some((started + CONTINUE_WAIT, None));
         }
         if let Some(sent_at) = self.sent_at.filter(|_| exchange.is_sent()) {
-            let request = timeouts
-                .request
-                .map(|timeout| (sent_at + timeout, Some(ProxyError::RequestTimeout(timeout))));
             let attempt = timeouts.attempt.map(|timeout| {
                 (started.max(sent_at) + timeout, Some(ProxyError::AttemptTimeout(timeout)))
             });
             return [request, attempt].into_iter().flatten().min_by_key(|(at, _)| *at);
         }
         let body_timeout = self.context.client.listener.limits.get().body_timeout;
-        if let Some(at) = exchange.body().pause_ends(body_timeout) {
-            return Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default()))));
-        }
-        let idle = timeouts.stream_idle?;
-        let progress = self.context.client.progress().max(started);
-        Some((progress + idle, Some(ProxyError::UploadStalled(idle))))
+        let upload = match exchange.body().pause_ends(body_timeout) {
+            Some(at) => Some((at, Some(ProxyError::BodyTimeout(body_timeout.unwrap_or_default())))),
+            None => timeouts.stream_idle.map(|idle| {
+                let progress = self.context.client.progress().max(started);
+                (progress + idle, Some(ProxyError::UploadStalled(idle)))
+            }),
+        };
+        [request, upload].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Takes note of what the endpoint answered.

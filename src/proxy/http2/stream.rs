@@ -197,7 +197,16 @@ fn poll_send(
                 return Poll::Ready(End::Sent);
             }
         }
-        match ready!(body.as_mut().poll_frame(cx)) {
+        let frame = match body.as_mut().poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            // It was cut, and the body wants to know first that nothing is lost.
+            Poll::Pending if state.is_unwritten() => {
+                state.handed_over();
+                continue;
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        match frame {
             None => {
                 let sent = send.send_data(Bytes::new(), true);
                 return Poll::Ready(if sent.is_ok() { End::Sent } else { End::Gone });

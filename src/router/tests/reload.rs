@@ -25,7 +25,7 @@ fn a_changed_backend_compiles_its_own_routes_anew_and_no_others() {
     let old = Router::compile(&before, &old_backends, None);
     let mut after = before.clone();
     after.backends[1].algorithm = Algorithm::Random;
-    let changed = Backend::compile(&after.backends[1], Some(&old_backends[1]), 1);
+    let changed = Backend::compile(&after.backends[1], Some(&old_backends[1]), 1).unwrap();
     let new = compile(&after, &[Arc::clone(&old_backends[0]), changed], &old);
     assert!(Arc::ptr_eq(&old.routes[0], &new.routes[0]));
     assert!(!Arc::ptr_eq(&old.routes[1], &new.routes[1]));

@@ -401,7 +401,8 @@ async fn a_websocket_on_a_stream_reaches_an_endpoint_of_http_1() {
     let mut client = Client::to(&proxy).await;
     client.get("/").await;
     assert!(client.send.is_extended_connect_protocol_enabled());
-    let mut request = get("/ws").method("CONNECT").header("sec-websocket-version", "13").body(()).unwrap();
+    let mut request =
+        get("/ws").method("CONNECT").header("sec-websocket-version", "13").body(()).unwrap();
     request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
     let mut send = client.send.clone().ready().await.unwrap();
     let (response, mut out) = send.send_request(request, false).unwrap();
