@@ -48,3 +48,22 @@ async fn clients_and_test_servers_agree_on_http2_without_tls() {
     let mut connection = Connection::open(server.address()).await.unwrap();
     assert!(connection.get("/echo").await.unwrap().text().contains("HTTP/1.1"));
 }
+
+#[tokio::test]
+async fn clients_and_test_servers_agree_on_certificates_of_clients() {
+    let authority = Authority::new("test authority");
+    let leaf = authority.leaf(&[HOST]);
+    let server = Server::builder().tls(leaf.server(&["http/1.1"], Some(&authority)));
+    let server = server.start().await.unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let client = Tls::versions(&authority, HOST, &[version]);
+        let stranger = Authority::new("another").leaf(&["client.example"]);
+        client.clone().handshake(server.address()).await.unwrap_err();
+        client.clone().certificate(&stranger).handshake(server.address()).await.unwrap_err();
+        let ours = client.certificate(&authority.leaf(&["client.example"]));
+        let dial = Dial::to(server.address()).tls(&ours);
+        let answer = Connection::open(dial).await.unwrap().get("/echo").await.unwrap();
+        assert!(answer.text().contains("\"clientCertificate\":true"), "{}", answer.text());
+    }
+    assert_eq!(server.counts().requests, 2);
+}

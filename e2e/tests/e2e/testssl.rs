@@ -1,7 +1,7 @@
 //! What testssl.sh finds at a listener with defaults: nothing.
 
 use crate::secure::{HOST, Secure};
-use e2e::{alone, has_tool, said};
+use e2e::{has_tool, said};
 use serde::Deserialize;
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,7 +41,6 @@ async fn testssl_finds_nothing_of_medium_severity_or_more() {
     if !has_tool("testssl") {
         return;
     }
-    let _alone = alone().await;
     let scene = Secure::start().await;
     let report = scene.outrigger.directory().join("report.json");
     let address = scene.outrigger.address();
