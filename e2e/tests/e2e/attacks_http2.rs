@@ -399,6 +399,7 @@ async fn violations_end_the_stream_or_the_connection_and_reach_no_endpoint() {
     const FLOW_CONTROL_ERROR: u32 = 3;
     const STREAM_CLOSED: u32 = 5;
     const FRAME_SIZE_ERROR: u32 = 6;
+    const COMPRESSION_ERROR: u32 = 9;
     let scene = Scene::start().await;
     let most = 0x7fff_ffff_u32.to_be_bytes();
 
