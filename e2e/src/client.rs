@@ -53,7 +53,7 @@ impl Connection {
     pub async fn open(to: impl Into<Dial>) -> Result<Self, String> {
         let dial = to.into();
         let stream = dial.connect().await?;
-        let scheme = if dial.tls.is_some() { "https" } else { "http" };
+        let scheme = dial.scheme();
         let sender = if dial.http2 {
             Sender::Http2(Http2::over(stream).await?)
         } else {

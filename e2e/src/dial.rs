@@ -74,6 +74,11 @@ impl Dial {
         Self { http2: true, ..self }
     }
 
+    /// The scheme of URLs of what is reached.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Connects and makes the handshake.
     ///
     /// # Errors

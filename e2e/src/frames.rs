@@ -98,7 +98,7 @@ impl Frames {
         let (read, write) = tokio::io::split(stream);
         let sender = watch::Sender::new(Seen::default());
         let seen = sender.subscribe();
-        let scheme = if dial.tls.is_some() { "https" } else { "http" };
+        let scheme = dial.scheme();
         let (reader, read) = match reads {
             true => (Some(tokio::spawn(watch_frames(read, sender))), None),
             false => (None, Some(read)),

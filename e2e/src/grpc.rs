@@ -275,7 +275,7 @@ impl GrpcClient {
     /// Nobody listens, or HTTP/2 is not spoken.
     pub async fn open(to: impl Into<Dial>) -> Result<Self, String> {
         let dial = to.into().http2();
-        let scheme = if dial.tls.is_some() { "https" } else { "http" };
+        let scheme = dial.scheme();
         let host = format!("shop.example:{}", dial.address.port());
         let origin = format!("{scheme}://{host}").parse().map_err(|error| format!("{error}"))?;
         let endpoint = Endpoint::from_shared(format!("http://{host}"));

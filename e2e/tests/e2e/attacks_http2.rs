@@ -499,7 +499,11 @@ async fn violations_end_the_stream_or_the_connection_and_reach_no_endpoint() {
             vec![(kind::SETTINGS, 0, 0, vec![0, 4, 0xff, 0xff, 0xff, 0xff])],
             &[FLOW_CONTROL_ERROR, PROTOCOL_ERROR],
         ),
-        ("a block that cannot be decoded", vec![(kind::HEADERS, whole, 1, vec![0xff; 20])], &[9]),
+        (
+            "a block that cannot be decoded",
+            vec![(kind::HEADERS, whole, 1, vec![0xff; 20])],
+            &[COMPRESSION_ERROR, PROTOCOL_ERROR],
+        ),
     ];
     for (what, sent, codes) in violations {
         let mut frames = scene.attacker().await;

@@ -88,7 +88,7 @@ async fn by_connect(dial: &Dial) -> WebSocketStream<Box<dyn Io>> {
     e2e::eventually("the setting that allows an extended CONNECT", said).await;
     let request = Request::builder()
         .method(Method::CONNECT)
-        .uri(format!("https://{HOST}/ws"))
+        .uri(format!("{}://{HOST}/ws", dial.scheme()))
         .extension(Protocol::from_static("websocket"))
         .header("sec-websocket-version", "13")
         .header("origin", format!("https://{HOST}"));
