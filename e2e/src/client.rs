@@ -10,6 +10,9 @@ use std::error::Error;
 use std::net::SocketAddr;
 use tokio::sync::watch;
 
+/// What may be sent on a connection of HTTP/2 before it is read, in bytes.
+const WINDOW: u32 = 16 * 1024 * 1024;
+
 /// An open connection. Over HTTP/1.1, one request goes after the other; over HTTP/2, clones send theirs at once.
 #[derive(Debug)]
 pub struct Connection {
@@ -146,7 +149,10 @@ impl Connection {
 
 impl Http2 {
     async fn over(stream: Box<dyn Io>) -> Result<Self, String> {
-        let handshake = h2::client::handshake(stream).await;
+        // As browsers do: a stream that is not read takes no other's part of the connection's window.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(WINDOW);
+        let handshake = builder.handshake(stream).await;
         let (sender, connection) = handshake.map_err(|error| chain(&error))?;
         let (ended, end) = watch::channel(None);
         tokio::spawn(async move {
