@@ -32,7 +32,7 @@ async fn nghttp_gets_a_page_over_tls() {
         return;
     }
     let scene = Secure::start().await;
-    let url = format!("http://localhost:{}/bytes/100000", scene.outrigger.address().port());
+    let url = format!("https://localhost:{}/bytes/100000", scene.outrigger.address().port());
     // It verifies nobody, and says so.
     let said = run_tool("nghttp", ["-nv", "--no-verify-peer", "-d", "/dev/null", &url]).await;
     assert!(said.out.contains(":status: 200"), "{said:#?}");
@@ -58,7 +58,7 @@ async fn h2load_gets_every_answer_over_tls_and_without() {
     let scene = Secure::start().await;
     let plain = Outrigger::start(&config("RoundRobin", &[scene.server.url()], "")).await;
     for url in [
-        format!("http://localhost:{}/health", scene.outrigger.address().port()),
+        format!("https://localhost:{}/health", scene.outrigger.address().port()),
         format!("http://{}/health", plain.address()),
         format!("http://{}/bytes/100000", plain.address()),
     ] {
@@ -101,7 +101,7 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
     let before = scene.outrigger.resident_kib();
     let mut stuck = Vec::new();
     for _ in 0..3 {
-        let request = Request::get(format!("http://{HOST}/bytes/50000000")).body(()).unwrap();
+        let request = Request::get(format!("https://{HOST}/bytes/50000000")).body(()).unwrap();
         let (response, _) =
             connection.h2().ready().await.unwrap().send_request(request, true).unwrap();
         stuck.push(in_time("the head", response).await.unwrap());
@@ -111,6 +111,7 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
     }
     let grown = scene.outrigger.resident_kib().saturating_sub(before);
     assert!(grown < 20_000, "{grown} KiB more for bodies that nobody reads");
+    drop(stuck);
     scene.outrigger.stop().await;
 }
 
@@ -119,7 +120,7 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
 async fn a_request_of_http_2_is_one_clear_request_of_http_1_1() {
     let scene = Secure::start().await;
     let mut connection = Connection::open(scene.dial().http2()).await.unwrap();
-    let request = Request::post(format!("http://{HOST}/echo?q=1"))
+    let request = Request::post(format!("https://{HOST}/echo?q=1"))
         .header("cookie", "a=1")
         .header("cookie", "b=2")
         .header("cookie", "c=3")
@@ -137,7 +138,7 @@ async fn a_request_of_http_2_is_one_clear_request_of_http_1_1() {
     assert_eq!(fields("host"), [HOST]);
     assert_eq!(fields("cookie"), ["a=1; b=2; c=3"]);
     assert_eq!(fields("x-own"), ["value"]);
-    assert_eq!(fields("x-forwarded-proto"), ["http"]);
+    assert_eq!(fields("x-forwarded-proto"), ["https"]);
     assert!(fields("x-forwarded-for").len() == 1 && fields(":path").is_empty(), "{echo:#}");
     scene.outrigger.stop().await;
 }
@@ -156,7 +157,7 @@ async fn fields_of_a_connection_and_a_host_that_differs_are_refused() {
         ("host", "other.example"),
     ] {
         let connection = Connection::open(scene.dial().http2()).await.unwrap();
-        let request = Request::get(format!("http://{HOST}/echo")).header(name, value);
+        let request = Request::get(format!("https://{HOST}/echo")).header(name, value);
         let before = scene.server.counts().requests;
         let mut sender = connection.h2().ready().await.unwrap();
         // The library may refuse to send it, too; the attacks send it in raw frames.
@@ -178,7 +179,7 @@ async fn fields_of_a_connection_and_a_host_that_differs_are_refused() {
 async fn a_stream_that_the_client_resets_is_cancelled_at_the_endpoint() {
     let scene = Secure::start().await;
     let connection = Connection::open(scene.dial().http2()).await.unwrap();
-    let request = Request::get(format!("http://{HOST}/hold")).body(()).unwrap();
+    let request = Request::get(format!("https://{HOST}/hold")).body(()).unwrap();
     let (response, mut stream) =
         connection.h2().ready().await.unwrap().send_request(request, true).unwrap();
     in_time("1 requests in flight", scene.server.wait_for_in_flight(1)).await;
@@ -196,7 +197,7 @@ async fn a_stream_that_the_client_resets_is_cancelled_at_the_endpoint() {
 async fn an_early_answer_to_an_upload_reaches_the_client() {
     let scene = Secure::start().await;
     let connection = Connection::open(scene.dial().http2()).await.unwrap();
-    let request = Request::post(format!("http://{HOST}/reject?after=1000")).body(()).unwrap();
+    let request = Request::post(format!("https://{HOST}/reject?after=1000")).body(()).unwrap();
     let (response, mut body) =
         connection.h2().ready().await.unwrap().send_request(request, false).unwrap();
     let sending = tokio::spawn(async move {

@@ -91,7 +91,7 @@ async fn by_connect(dial: &Dial) -> WebSocketStream<Box<dyn Io>> {
         .uri(format!("{}://{HOST}/ws", dial.scheme()))
         .extension(Protocol::from_static("websocket"))
         .header("sec-websocket-version", "13")
-        .header("origin", format!("http://{HOST}"));
+        .header("origin", format!("{}://{HOST}", dial.scheme()));
     let (response, send) = sender.send_request(request.body(()).unwrap(), false).unwrap();
     let response = in_time("the answer", response).await.unwrap();
     assert_eq!(response.status(), 200, "{response:?}");
