@@ -7,10 +7,9 @@ mod ports;
 
 use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
-use crate::config::{self, Problems};
-use crate::control::{Control, Effects, worker_count};
+use crate::config::{self, Expired, Loaded, Problems, Surroundings};
+use crate::control::{Control, Effects, Origin, patiently, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
-use crate::model::Model;
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
 use crate::snapshot::source::{self, SourceStatus};
@@ -180,7 +179,7 @@ impl Running {
         if let Some(warning) = mount_warning(&path) {
             tracing::warn!("{warning}");
         }
-        let model = load(&source, &path)?;
+        let Loaded { model, files: named, .. } = load(&source, &path).await?;
         let workers = worker_count(&model);
         lifecycle.set_drain(Drain {
             delay: model.shutdown.drain_delay,
@@ -226,11 +225,14 @@ impl Running {
         };
         ports.commit(prepared, &store.load());
         let bound = ports.bound();
+        let origin = Origin { source, files: named };
         let control = Control {
             store,
             source: status,
             lifecycle,
             watcher,
+            running: origin.clone(),
+            latest: origin,
             effects: ports,
             path: path.display().to_string(),
             workers,
@@ -286,14 +288,18 @@ fn in_flight(snapshot: &Snapshot) -> usize {
     members.map(|member| member.endpoint.in_flight() as usize).sum()
 }
 
-fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
+async fn load(source: &Source, path: &Path) -> Result<Loaded, StartError> {
     let name = path.display().to_string();
-    let loaded = config::load(&source.bytes, &name, &|name| std::env::var(name).ok())
-        .map_err(StartError::Config)?;
+    let loaded = patiently(|| {
+        // Other hosts need the process, even where a certificate is too old.
+        let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(path) };
+        config::load(&source.bytes, &name, &surroundings)
+    });
+    let loaded = loaded.await.map_err(StartError::Config)?;
     for warning in loaded.warnings.list() {
         tracing::warn!("{warning}");
     }
-    Ok(loaded.model)
+    Ok(loaded)
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {

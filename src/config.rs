@@ -1,17 +1,19 @@
 //! The configuration file: from its bytes to a [`Model`], or to everything that is wrong with it at once.
 //!
 //! Bytes become a tree whose nodes know their places (`tree`), variables are expanded (`expand`), the tree becomes
-//! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`). What is valid but hardly
-//! meant is told beside it (`warnings`).
+//! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`), into which the files that it names
+//! are read (`files`). What is valid but hardly meant is told beside it (`warnings`).
 
 mod decode;
 #[cfg(test)]
 mod docs;
 mod expand;
 pub mod file;
+pub mod files;
 mod problem;
 pub mod scalar;
 pub mod schema;
+mod surroundings;
 mod tree;
 mod url;
 mod validate;
@@ -21,10 +23,13 @@ pub mod write;
 
 pub use decode::Field;
 pub use problem::{Listed, Problem, Problems, Warning, Warnings};
+pub use surroundings::{Expired, Surroundings};
 
 use crate::model::Model;
+use files::Files;
 use problem::Collector;
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 
 /// The configuration that the demo writes when there is none: the repository's `config.yaml` without its first line, which
 /// leads editors to a schema that is not there in other folders.
@@ -45,23 +50,26 @@ pub struct Loaded {
     pub model: Model,
     /// What in it works, though hardly as it was meant.
     pub warnings: Warnings,
+    /// The files that it names, absolute, each once.
+    pub files: Vec<PathBuf>,
 }
 
-/// Reads a configuration: `source` is the file's content, `name` the file as messages call it, `variables` looks up
-/// what `${NAME}` stands for.
+/// Reads a configuration: `source` is the file's content, `name` the file as messages call it. The files that it names are
+/// read, too.
 ///
 /// # Errors
-/// Everything that is wrong with the file, in the order of the file.
+/// Everything that is wrong with the file and with those that it names, in the order of the file.
 pub fn load(
     source: &[u8],
     name: &str,
-    variables: &dyn Fn(&str) -> Option<String>,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Loaded, Problems> {
     let problems = Collector::new(name);
+    let files = Files::new(surroundings);
     let model = tree::read(source, &problems).and_then(|mut tree| {
-        expand::expand(&mut tree, variables, &problems);
+        expand::expand(&mut tree, surroundings.variables, &problems);
         let file = decode::decode(&tree, &problems);
-        let model = validate::validate(file.get()?, &tree::At::root(&tree), &problems);
+        let model = validate::validate(file.get()?, &tree::At::root(&tree), &files, &problems);
         if problems.is_empty() {
             tree::confirm(source, &tree, &problems);
             warnings::warn(&model, &tree::At::root(&tree), &problems);
@@ -70,9 +78,9 @@ pub fn load(
     });
     match model {
         Some(model) if problems.is_empty() => {
-            Ok(Loaded { model, warnings: problems.finish_warnings() })
+            Ok(Loaded { model, warnings: problems.finish_warnings(), files: files.finish() })
         }
-        _ => Err(problems.finish()),
+        _ => Err(problems.finish(files.finish())),
     }
 }
 

@@ -43,6 +43,16 @@ pub struct Model {
     pub backends: Vec<Backend>,
 }
 
+impl Model {
+    /// The files that it names, as often as it does: certificates, keys, CAs, revocation lists. Their paths are as in the
+    /// configuration, seen from its folder.
+    pub fn files(&self) -> impl Iterator<Item = &Pem> {
+        let listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let backends = self.backends.iter().map(|backend| &backend.tls);
+        listeners.flat_map(ListenerTls::files).chain(backends.flat_map(BackendTls::files))
+    }
+}
+
 /// How the process ends after SIGTERM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {

@@ -91,7 +91,7 @@ fn tell(
 fn check(file: &Path) -> Checked {
     let name = if is_stdin(file) { "standard input".into() } else { file.to_string_lossy() };
     let outcome = match read(file) {
-        Ok(source) => Outcome::of(&source, &name),
+        Ok(source) => Outcome::of(&source, &name, file),
         Err(error) => Outcome::Unreadable(error.to_string()),
     };
     Checked { file: name.into_owned(), outcome }

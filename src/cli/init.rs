@@ -72,7 +72,7 @@ mod tests {
     use crate::model::Model;
 
     fn model(purpose: Purpose) -> Model {
-        let loaded = config::load(purpose.text().as_bytes(), "init", &|_| None)
+        let loaded = config::load(purpose.text().as_bytes(), "init", &config::Surroundings::none())
             .unwrap_or_else(|problems| panic!("{purpose:?}:\n{problems}"));
         assert!(loaded.warnings.list().is_empty(), "{purpose:?}:\n{}", loaded.warnings);
         loaded.model

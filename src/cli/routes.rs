@@ -172,7 +172,8 @@ backends:
 
     #[test]
     fn the_table_stands_in_the_order_of_precedence() {
-        let model = config::load(FILE.as_bytes(), "test", &|_| None).unwrap().model;
+        let model =
+            config::load(FILE.as_bytes(), "test", &config::Surroundings::none()).unwrap().model;
         let expected = "\
 LISTENER  HOST              PATH         METHOD  CONDITIONS      ROUTE  FILTERS         BACKENDS
 more      shop.example.com  /api/*       GET     x-user ~ \"a+\"   shop   requestHeaders  one 66.7%, two 33.3%

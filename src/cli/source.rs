@@ -2,7 +2,7 @@
 
 use super::check::read;
 use super::exit::{Failure, Reason};
-use crate::config;
+use crate::config::{self, Expired, Surroundings};
 use crate::model::Model;
 use clap::ValueEnum;
 use std::io::{self, ErrorKind, Write};
@@ -59,7 +59,9 @@ pub(super) fn load(file: &Path) -> Result<Model, Failure> {
     let source = read(file).map_err(|error| {
         Failure::new(Reason::Configuration, format_args!("{name}: cannot be read: {error}"))
     })?;
-    let loaded = config::load(&source, &name, &|name| std::env::var(name).ok());
+    // What is asked is what the file means: an old certificate changes nothing about that.
+    let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(file) };
+    let loaded = config::load(&source, &name, &surroundings);
     // Each problem begins a line of its own, which is where editors look for file, line and column.
     loaded.map(|loaded| loaded.model).map_err(|problems| {
         let message = format_args!("the configuration is not valid\n{problems}");

@@ -2,19 +2,27 @@
 //!
 //! The doc comments and `schemars` attributes are what the JSON Schema and the tables of `docs/configuration.md` say.
 
+mod listener;
+mod probe;
 mod route;
+mod tls;
 
+pub use listener::{Limits, Listener, ProxyProtocol};
+pub use probe::{GrpcCheck, HealthProbe, HttpCheck, LatencyProbe, TcpCheck};
 pub use route::{
     BackendRef, Filter, HeaderChanges, HeaderField, HeaderMatch, Match, PathMatch, PathRewrite,
     QueryMatch, Redirect, Respond, Rewrite, Route, RouteRetry, RouteTimeouts, Scheme,
 };
+pub use tls::{BackendTls, ClientAuth, ClientAuthMode, KeyPair, ListenerTls, TlsVersion};
 
 use super::decode::Field;
 use super::scalar::{
-    Address, CookieName, CookiePath, Duration, HeaderFieldName, HostHeader, LoadBound, Name,
-    Network, Number, OptionalAddress, ProbePath, Quantity, Share, Statuses, Text, Url,
+    Address, CookieName, CookiePath, Duration, HeaderFieldName, LoadBound, Name, Number,
+    OptionalAddress, Share, Statuses, Text, Url,
 };
-use super::schema::notes::{also_spelt, bytes, exactly_one, second_backend_needs_routes};
+use super::schema::notes::{
+    also_spelt, exactly_one, grpc_needs_http2, second_backend_needs_routes,
+};
 use crate::model::{self, Ratio, defaults};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -114,50 +122,11 @@ pub enum LogOutput {
     Stderr,
 }
 
-/// An address to accept on.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name", "address"]))]
-pub struct Listener {
-    /// Its name, unique among the listeners.
-    pub name: Field<Name>,
-    /// The IP address and port; port 0 lets the system choose one.
-    pub address: Field<Address>,
-    /// What a client may ask of it. `0s` is no limit of time.
-    pub limits: Field<Limits>,
-    /// Addresses and networks of proxies before us, whose word on the client is believed.
-    #[schemars(extend("default" = []))]
-    pub trusted_proxies: List<Network>,
-}
-
-/// What a client may ask of a listener. A duration of `0s` is no limit.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Limits {
-    /// From the first byte of a request's head to its last.
-    #[schemars(extend("default" = Duration(defaults::HEADER_TIMEOUT)))]
-    pub header_timeout: Field<Duration>,
-    /// Between two pieces of a request's body.
-    #[schemars(extend("default" = Duration(defaults::BODY_TIMEOUT)))]
-    pub body_timeout: Field<Duration>,
-    /// How long a connection without a request is kept.
-    #[schemars(extend("default" = Duration(defaults::IDLE_TIMEOUT)))]
-    pub idle_timeout: Field<Duration>,
-    /// Size of a request's head.
-    #[schemars(extend("default" = bytes(defaults::MAX_HEADER_BYTES)))]
-    pub max_header_bytes: Field<Quantity<{ 8 << 10 }, { 1 << 20 }>>,
-    /// Number of header fields of a request.
-    #[schemars(extend("default" = defaults::MAX_HEADERS))]
-    pub max_headers: Field<Number<1, 10_000>>,
-    /// Size of a request's body; 0 is no limit.
-    #[schemars(extend("default" = 0))]
-    pub max_body_bytes: Field<Quantity<0, { u64::MAX }>>,
-}
-
 /// A named set of endpoints with one algorithm and its policies.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("required" = ["name", "endpoints"]))]
+#[schemars(transform = grpc_needs_http2)]
 pub struct Backend {
     /// Its name.
     pub name: Field<Name>,
@@ -171,6 +140,14 @@ pub struct Backend {
     /// Where requests go.
     #[schemars(extend("minItems" = 1))]
     pub endpoints: List<Endpoint>,
+    /// What is spoken to the endpoints.
+    #[schemars(extend("default" = "Http1"))]
+    pub protocol: Field<Protocol>,
+    /// How endpoints with `https` URLs are spoken to. Without it, the system's CAs are trusted.
+    pub tls: Field<BackendTls>,
+    /// Begins each connection to an endpoint with a header of the PROXY protocol that names the client; a connection
+    /// then serves no other client. Off by default.
+    pub proxy_protocol: Field<ProxyProtocolVersion>,
     /// The check that finds endpoints healthy or unhealthy. Without it all are healthy.
     pub health_probe: Field<HealthProbe>,
     /// The check that keeps the latency of idle endpoints known.
@@ -179,6 +156,30 @@ pub struct Backend {
     pub timeouts: Field<Timeouts>,
     /// When a request is tried again.
     pub retry: Field<Retry>,
+}
+
+/// What is spoken to endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename = "protocol")]
+#[schemars(rename = "Protocol")]
+pub enum Protocol {
+    /// HTTP/1.1, over TLS where an endpoint's URL begins with `https`.
+    Http1,
+    /// HTTP/2 over TLS, agreed upon by ALPN. All endpoints have `https` URLs.
+    Http2,
+    /// HTTP/2 without TLS, by prior knowledge. All endpoints have `http` URLs.
+    H2c,
+}
+
+/// The form of a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename = "version")]
+#[schemars(rename = "ProxyProtocolVersion")]
+pub enum ProxyProtocolVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// How a backend picks an endpoint: a name, or a map with the name.
@@ -324,70 +325,6 @@ pub struct Endpoint {
     pub weight: Field<Number<0, { model::defaults::MAX_WEIGHT as u64 }>>,
 }
 
-/// The check that finds endpoints healthy or unhealthy. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(transform = exactly_one(&["http", "tcp"]))]
-pub struct HealthProbe {
-    /// A GET request.
-    pub http: Field<HttpCheck>,
-    /// A TCP connection that is established: `tcp: {}`.
-    pub tcp: Field<TcpCheck>,
-    /// From the start of one probe to the start of the next.
-    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_INTERVAL)))]
-    pub interval: Field<Duration>,
-    /// How long an answer may take.
-    #[schemars(extend("default" = Duration(defaults::HEALTH_PROBE_TIMEOUT)))]
-    pub timeout: Field<Duration>,
-    /// Successes in a row that make an unhealthy endpoint healthy.
-    #[schemars(extend("default" = defaults::HEALTHY_AFTER))]
-    pub healthy_after: Field<Number<1, 1000>>,
-    /// Failures in a row that make a healthy endpoint unhealthy.
-    #[schemars(extend("default" = defaults::UNHEALTHY_AFTER))]
-    pub unhealthy_after: Field<Number<1, 1000>>,
-    /// When a smaller share of the endpoints than this is healthy, or none is, all count as healthy.
-    #[schemars(extend("default" = Share(Ratio::ZERO)))]
-    pub minimum_healthy: Field<Share>,
-}
-
-/// The check that keeps the latency of idle endpoints known. It has either `http` or `tcp`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(transform = exactly_one(&["http", "tcp"]))]
-pub struct LatencyProbe {
-    /// A GET request.
-    pub http: Field<HttpCheck>,
-    /// A TCP connection that is established: `tcp: {}`.
-    pub tcp: Field<TcpCheck>,
-    /// From the start of one probe to the start of the next.
-    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_INTERVAL)))]
-    pub interval: Field<Duration>,
-    /// How long an answer may take.
-    #[schemars(extend("default" = Duration(defaults::LATENCY_PROBE_TIMEOUT)))]
-    pub timeout: Field<Duration>,
-}
-
-/// A GET request and what its answer has to be.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct HttpCheck {
-    /// Path and query, below the endpoint's own path.
-    #[schemars(extend("default" = "/"))]
-    pub path: Field<ProbePath>,
-    /// The `Host` header; the endpoint's own host and port by default.
-    pub host: Field<HostHeader>,
-    /// Status codes that count as success.
-    #[schemars(extend("minItems" = 1, "default" = [Statuses(defaults::PROBE_STATUSES.0, defaults::PROBE_STATUSES.1)]))]
-    pub statuses: List<Statuses>,
-    /// Text that has to occur in the first 64 KiB of the body.
-    pub body: Field<Text>,
-}
-
-/// A TCP connection that is established. It has no keys.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TcpCheck {}
-
 /// How long we wait for the endpoints of a backend. `0s` is no limit.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -407,6 +344,9 @@ pub struct Timeouts {
     /// Without a byte in either direction after an upgrade, to a WebSocket for example.
     #[schemars(extend("default" = Duration(defaults::UPGRADED_IDLE_TIMEOUT)))]
     pub upgraded_idle: Field<Duration>,
+    /// How old a connection may get before it is replaced, give or take a tenth; what is in flight on it ends first.
+    #[schemars(extend("default" = Duration(defaults::MAX_CONNECTION_AGE)))]
+    pub max_connection_age: Field<Duration>,
 }
 
 /// When a request is tried again.
@@ -460,11 +400,7 @@ pub(super) const SHORTHANDS: &[(&str, &str, &str)] = &[
 /// Keys and enum values whose place is taken by a feature that does not exist yet, by struct or enum.
 pub(super) const LATER: &[(&str, &[&str])] = &[
     ("Telemetry", &["metrics", "traces"]),
-    ("Listener", &["protocol", "proxyProtocol", "tls"]),
-    ("Limits", &["maxConcurrentStreams", "maxConnections"]),
-    (
-        "Backend",
-        &["circuitBreaker", "connections", "dns", "outlierDetection", "protocol", "service", "tls"],
-    ),
+    ("Listener", &["protocol"]),
+    ("Backend", &["circuitBreaker", "connections", "dns", "outlierDetection", "service"]),
     ("Filter", &["mirror"]),
 ];

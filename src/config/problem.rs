@@ -3,8 +3,9 @@
 use super::tree::{At, Place};
 use super::url::parse_authority;
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::path::PathBuf;
 
 /// More problems than this in one file are counted, not listed.
 const LISTED: usize = 100;
@@ -73,7 +74,47 @@ pub struct Listed<T> {
 }
 
 /// Everything that is wrong with one configuration: at least one problem.
-pub type Problems = Listed<Problem>;
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    #[serde(flatten)]
+    found: Listed<Problem>,
+    #[serde(skip)]
+    in_files: usize,
+    #[serde(skip)]
+    files: Vec<PathBuf>,
+}
+
+impl Problems {
+    /// What is wrong, in the order of the file; at most one hundred.
+    pub fn list(&self) -> &[Problem] {
+        self.found.list()
+    }
+
+    /// How many problems there are besides those listed.
+    pub fn more(&self) -> usize {
+        self.found.more()
+    }
+
+    /// The files that the configuration names, absolute, each once, as far as it could be understood. Putting one of them
+    /// right may put the configuration right.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Whether nothing is wrong but what is in those files, or that there are none: they may be in the middle of their
+    /// renewal, one written after the other.
+    pub fn only_in_files(&self) -> bool {
+        self.in_files == self.list().len() + self.more()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.found.fmt(f)
+    }
+}
+
+impl std::error::Error for Problems {}
 
 /// Everything in one configuration that is hardly meant.
 pub type Warnings = Listed<Warning>;
@@ -112,8 +153,6 @@ impl<T: fmt::Display> fmt::Display for Listed<T> {
     }
 }
 
-impl std::error::Error for Problems {}
-
 /// A problem that does not know its place yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -142,19 +181,27 @@ impl Fault {
 #[derive(Debug)]
 pub(super) struct Collector {
     file: String,
-    found: RefCell<Problems>,
+    found: RefCell<Listed<Problem>>,
+    /// How many of them are about the content of files that the configuration names.
+    in_files: Cell<usize>,
     warnings: RefCell<Warnings>,
 }
 
 impl Collector {
     pub(super) fn new(file: &str) -> Self {
         let (found, warnings) = (RefCell::new(Listed::NONE), RefCell::new(Listed::NONE));
-        Self { file: file.to_owned(), found, warnings }
+        Self { file: file.to_owned(), found, in_files: Cell::new(0), warnings }
     }
 
     /// Adds a problem with the value at `at`.
     pub(super) fn value(&self, at: &At<'_>, fault: Fault) {
         self.add(at.place(), &at.path, fault);
+    }
+
+    /// Adds a problem with the content of the file that is named at `at`.
+    pub(super) fn file(&self, at: &At<'_>, fault: Fault) {
+        self.in_files.set(self.in_files.get() + 1);
+        self.value(at, fault);
     }
 
     /// Adds a problem with the key at `at`.
@@ -188,11 +235,11 @@ impl Collector {
         self.found.borrow().list.is_empty()
     }
 
-    /// What is wrong, in the order of the file.
-    pub(super) fn finish(self) -> Problems {
+    /// What is wrong, in the order of the file, which names `files`.
+    pub(super) fn finish(self, files: Vec<PathBuf>) -> Problems {
         let mut found = self.found.into_inner();
         found.list.sort_by_key(|problem| (problem.line, problem.column));
-        found
+        Problems { found, in_files: self.in_files.get(), files }
     }
 
     /// What is hardly meant, in the order of the file.
@@ -208,6 +255,12 @@ pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut out = String::new();
     let mut text = text;
+    // A private key where its path was wanted.
+    if let Some((label, _)) =
+        text.strip_prefix("-----BEGIN ").and_then(|rest| rest.split_once("-----"))
+    {
+        return format!("-----BEGIN {}-----…", shown(label));
+    }
     // An authority that is one as it stands hides no password; one with a `/` in its password is none.
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((_, host)) = rest.rsplit_once('@')
@@ -238,13 +291,21 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Words of other load balancers for what has another name here.
 const SYNONYMS: &[(&str, &str)] = &[
+    ("1.2", "TLSv1.2"),
+    ("1.3", "TLSv1.3"),
     ("bind", "address"),
+    ("ca", "caFile"),
+    ("cert", "certFile"),
     ("clusters", "backends"),
     ("entrypoints", "listeners"),
     ("frontends", "listeners"),
+    ("h2", "Http2"),
     ("headers", "requestHeaders"),
     ("healthcheck", "healthProbe"),
     ("hosts", "endpoints"),
+    ("http/1.1", "Http1"),
+    ("http/2", "Http2"),
+    ("key", "keyFile"),
     ("listen", "address"),
     ("livenessprobe", "healthProbe"),
     ("match", "matches"),
@@ -262,6 +323,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("servers", "endpoints"),
     ("service", "backends"),
     ("services", "backends"),
+    ("sni", "serverName"),
     ("sticky", "sessionAffinity"),
     ("strategy", "algorithm"),
     ("targets", "endpoints"),

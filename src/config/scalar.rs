@@ -7,6 +7,7 @@ mod duration;
 mod http;
 mod quantity;
 mod spell;
+mod tls;
 
 pub use address::{Address, OptionalAddress};
 pub use duration::Duration;
@@ -15,6 +16,7 @@ pub use http::{
     MethodName, Network, Pattern, RedirectHost, RedirectStatus,
 };
 pub use quantity::Quantity;
+pub use tls::{FilePath, ServerName};
 
 use super::problem::Fault;
 use crate::model::{EndpointUrl, Ratio};
@@ -118,6 +120,8 @@ deserialize_as_word!(Network);
 deserialize_as_word!(Pattern);
 deserialize_as_word!(RedirectHost);
 deserialize_as_word!(RedirectStatus);
+deserialize_as_word!(FilePath);
+deserialize_as_word!(ServerName);
 
 fn range<const MIN: u64, const MAX: u64>(show: impl Fn(u64) -> String) -> String {
     match MAX {
@@ -309,7 +313,7 @@ pub struct Url(pub EndpointUrl);
 
 impl Word for Url {
     fn expected() -> String {
-        "a URL such as `http://localhost:8081` or `http://10.0.0.1:8080/shop`".into()
+        "a URL such as `http://localhost:8081` or `https://10.0.0.1:8443/shop`".into()
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {

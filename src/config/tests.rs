@@ -1,7 +1,29 @@
 //! Valid files give the model that they say; every class of error and warning has a snapshot of its text, which a stranger must understand.
 
-use super::load;
+use super::{Expired, Loaded, Problems, Surroundings};
 use crate::model::Model;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Reads a file in the surroundings of the tests: the files of `pki`, on the first of June 2026.
+pub(super) fn load(
+    source: &[u8],
+    name: &str,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Problems> {
+    super::load(source, name, &Surroundings { variables, ..surroundings() })
+}
+
+fn surroundings() -> Surroundings<'static> {
+    Surroundings {
+        variables: &variables,
+        files: &pki::read,
+        folder: Path::new("/etc/outrigger"),
+        now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_272_000),
+        running: None,
+        expired: Expired::Refused,
+    }
+}
 
 /// The model of a file, or the text of what is wrong with it.
 fn read(text: &str) -> Result<Model, String> {
@@ -131,8 +153,10 @@ mod filters;
 mod hostile;
 mod keys;
 mod matches;
+pub(super) mod pki;
 mod routes;
 mod routing;
+mod tls;
 mod types;
 mod valid;
 mod values;

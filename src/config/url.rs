@@ -1,7 +1,7 @@
 //! Endpoint URLs: read strictly, then normalised, so that two spellings of one endpoint are one endpoint.
 
 use super::problem::Fault;
-use crate::model::EndpointUrl;
+use crate::model::{EndpointUrl, Scheme};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Reads and normalises an endpoint's URL (RFC 3986, section 6.2): lower-case scheme and host, the port always
@@ -19,15 +19,12 @@ pub(super) fn parse(text: &str) -> Result<EndpointUrl, Fault> {
         let meant = parse(&meant).is_ok().then_some(meant);
         return Err(wrong("the scheme is missing").suggest(meant));
     };
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => {
-            return Err(Fault::new("is not available yet: endpoints with TLS (`https`)")
-                .allow("a URL that begins with `http://`"));
-        }
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
         "" => return Err(wrong("the scheme is missing")),
-        _ => return Err(wrong("the scheme is not `http`")),
-    }
+        _ => return Err(wrong("the scheme is neither `http` nor `https`")),
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if path.contains('#') {
@@ -42,9 +39,9 @@ pub(super) fn parse(text: &str) -> Result<EndpointUrl, Fault> {
     let (host, port) = parse_authority(authority).map_err(wrong)?;
     let path = normalise_path(path).map_err(wrong)?;
     Ok(EndpointUrl {
-        scheme: crate::model::Scheme::Http,
+        scheme,
         host: host.into(),
-        port: port.unwrap_or(80),
+        port: port.unwrap_or(scheme.default_port()),
         path: path.into(),
     })
 }
@@ -86,6 +83,11 @@ pub(super) fn parse_authority(text: &str) -> Result<(String, Option<u16>), &'sta
     }
 }
 
+/// A normalised host without the dot that a fully qualified name may end with.
+pub(super) fn host_name(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
 fn parse_host(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err("the host is missing");
@@ -94,7 +96,7 @@ fn parse_host(text: &str) -> Result<String, &'static str> {
         return Err("a host name beyond ASCII is wanted in its `xn--` form");
     }
     let host = text.to_ascii_lowercase();
-    let name = host.strip_suffix('.').unwrap_or(&host);
+    let name = host_name(&host);
     let labels = || name.split('.');
     let numeric = |label: &str| {
         label.bytes().all(|byte| byte.is_ascii_digit())

@@ -7,14 +7,16 @@ mod matches;
 mod probes;
 mod references;
 mod routes;
+mod tls;
 
 use super::decode::Field;
 use super::file::{self, File, List};
+use super::files::Files;
 use super::problem::{Collector, Fault};
 use super::scalar::{Address, Duration, Name, Statuses, Url, Word};
 use super::tree::At;
 use crate::model::{self, IpNet, Model, defaults};
-use defaulted::{access_log, duration, limit, limits, number, retry, shutdown};
+use defaulted::{access_log, duration, limit, limits, number, protocol, retry, shutdown};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -25,13 +27,19 @@ use std::time;
 /// The shortest interval of a probe and the shortest limit of time that is not "none".
 const SHORTEST_INTERVAL: time::Duration = time::Duration::from_millis(10);
 
-/// The model of `file`; of use only when nothing was added to `problems`.
-pub(super) fn validate(file: &File, root: &At<'_>, problems: &Collector) -> Model {
-    let validator = Validator { problems };
+/// The model of `file`, which names `files`; of use only when nothing was added to `problems`.
+pub(super) fn validate(
+    file: &File,
+    root: &At<'_>,
+    files: &Files<'_>,
+    problems: &Collector,
+) -> Model {
+    let validator = Validator { files, problems };
     validator.model(file, root)
 }
 
 struct Validator<'p> {
+    files: &'p Files<'p>,
     problems: &'p Collector,
 }
 
@@ -109,16 +117,42 @@ impl Validator<'_> {
                 self.unique_address(addresses, address.0, &at.key("address"));
             }
             let limits = limits(&typed.limits);
+            let tls = self.listener_tls(&typed.tls, &at);
+            let proxy_protocol = self.proxy_protocol(typed, &at);
             Some(model::Listener {
                 name: Arc::from(&*name?.0),
                 address: address?.0,
-                tls: None,
-                proxy_protocol: model::ProxyProtocol::Disabled,
+                tls,
+                proxy_protocol,
                 limits,
                 trusted_proxies: self.trusted_proxies(typed, &at),
             })
         };
         self.items(typed, at, "listeners").into_iter().filter_map(listener).collect()
+    }
+
+    fn proxy_protocol(&self, typed: &file::Listener, at: &At<'_>) -> model::ProxyProtocol {
+        let mode = match typed.proxy_protocol.get() {
+            Some(file::ProxyProtocol::Disabled) | None => return model::ProxyProtocol::Disabled,
+            Some(file::ProxyProtocol::Accept) => model::ProxyProtocol::Accept,
+            Some(file::ProxyProtocol::Require) => model::ProxyProtocol::Require,
+        };
+        let nobody = match &typed.trusted_proxies {
+            Field::Absent => true,
+            Field::Invalid => false,
+            Field::Present(networks) => networks.is_empty(),
+        };
+        if nobody {
+            let at = at.key("proxyProtocol");
+            let shown = at.shown();
+            let fault = Fault::new(format!(
+                "`{shown}` without `trustedProxies`: nobody is believed who the client is"
+            ));
+            let allowed =
+                "`trustedProxies` with the networks of the proxies before this one, or `Disabled`";
+            self.problems.value(&at, fault.allow(allowed));
+        }
+        mode
     }
 
     fn trusted_proxies(&self, typed: &file::Listener, at: &At<'_>) -> Vec<IpNet> {
@@ -145,18 +179,24 @@ impl Validator<'_> {
                 self.unique(&mut names, name.0.clone(), &at.key("name"));
             }
             let algorithm = self.algorithm(&typed.algorithm, &at);
+            let endpoints = self.endpoints(typed, &at);
+            let protocol = protocol(&typed.protocol);
+            self.schemes(typed, protocol, &at);
             let backend = model::Backend {
                 name: Arc::from(name.map_or("", |name| &*name.0)),
                 algorithm,
                 hashing: self.hashing(algorithm, &typed.algorithm, &at),
                 session_affinity: self.session_affinity(&typed.session_affinity, &at),
                 slow_start: self.slow_start(&typed.slow_start, &at),
-                endpoints: self.endpoints(typed, &at),
-                protocol: model::Protocol::Http1,
-                tls: model::BackendTls::default(),
-                proxy_protocol: None,
-                health_probe: self.health_probe(&typed.health_probe, &at),
-                latency_probe: self.latency_probe(&typed.latency_probe, &at),
+                tls: self.backend_tls(typed, &at, &endpoints),
+                endpoints,
+                protocol,
+                proxy_protocol: typed.proxy_protocol.get().map(|version| match version {
+                    file::ProxyProtocolVersion::V1 => model::ProxyProtocolVersion::V1,
+                    file::ProxyProtocolVersion::V2 => model::ProxyProtocolVersion::V2,
+                }),
+                health_probe: self.health_probe(typed, &at),
+                latency_probe: self.latency_probe(typed, &at),
                 timeouts: self.timeouts(&typed.timeouts, &at),
                 retry: self.retry(&typed.retry, &at),
             };
@@ -188,32 +228,24 @@ impl Validator<'_> {
         endpoints
     }
 
-    fn check(
-        &self,
-        http: &Field<file::HttpCheck>,
-        tcp: &Field<file::TcpCheck>,
-        at: &At<'_>,
-    ) -> Option<model::ProbeCheck> {
-        let one = "exactly one of `http` and `tcp`";
-        match (http, tcp) {
-            (Field::Absent, Field::Absent) => {
-                match ["http", "tcp"].into_iter().find(|key| at.has(key)) {
-                    Some(key) => {
-                        let fault = Fault::new(format!("the key `{key}` has no value"));
-                        let fault = fault.allow("a map, which may be empty: `{}`");
-                        self.problems.key(&at.key(key), fault.suggest(format!("{key}: {{}}")));
-                    }
-                    None => {
-                        self.problems.value(at, Fault::new("neither `http` nor `tcp`").allow(one));
-                    }
-                }
-                None
+    /// Holds the schemes of the endpoints to the protocol that is spoken to them.
+    fn schemes(&self, backend: &file::Backend, protocol: model::Protocol, at: &At<'_>) {
+        let (wanted, allowed) = match protocol {
+            model::Protocol::Http1 => return,
+            model::Protocol::Http2 => (
+                model::Scheme::Https,
+                "`https://…`, or `protocol: H2c`, which is HTTP/2 without TLS",
+            ),
+            model::Protocol::H2c => {
+                (model::Scheme::Http, "`http://…`, or `protocol: Http2`, which is HTTP/2 over TLS")
             }
-            (Field::Absent, tcp) => tcp.get().map(|_| model::ProbeCheck::Tcp),
-            (http, Field::Absent) => http.get().map(|http| self.http_check(http, &at.key("http"))),
-            _ => {
-                self.problems.key(&at.key("tcp"), Fault::new("both `http` and `tcp`").allow(one));
-                None
+        };
+        for (endpoint, at) in self.any(&backend.endpoints, at, "endpoints") {
+            let Some(url) = endpoint.url.get().map(|url| &url.0) else { continue };
+            if url.scheme != wanted {
+                let scheme = url.scheme.as_str();
+                let fault = Fault::new(format!("`{scheme}` is not for `protocol: {protocol}`"));
+                self.problems.value(&at.key("url"), fault.allow(allowed));
             }
         }
     }
@@ -247,7 +279,10 @@ impl Validator<'_> {
             attempt,
             stream_idle: limit(&typed.stream_idle, Some(defaults::STREAM_IDLE_TIMEOUT)),
             upgraded_idle: limit(&typed.upgraded_idle, Some(defaults::UPGRADED_IDLE_TIMEOUT)),
-            max_connection_age: Some(defaults::MAX_CONNECTION_AGE),
+            max_connection_age: limit(
+                &typed.max_connection_age,
+                Some(defaults::MAX_CONNECTION_AGE),
+            ),
         }
     }
 

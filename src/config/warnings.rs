@@ -1,5 +1,6 @@
 //! What works, though hardly as it was meant: things without a use, and settings that change nothing.
 
+mod affinity;
 mod shadow;
 
 use super::problem::{Collector, Fault};
@@ -25,6 +26,7 @@ pub(super) fn warn(model: &Model, root: &At<'_>, found: &Collector) {
         }
         warner.unused(&listeners, &backends);
         warner.shadowed(&routes);
+        warner.cookies(&backends);
     }
 }
 
@@ -79,6 +81,17 @@ impl Warner<'_, '_> {
             );
         }
         self.statuses(&backend.retry.statuses, &at.key("retry"));
+        if backend.tls.insecure_skip_verify {
+            let tls = at.key("tls");
+            let fault = Fault::new(
+                "INSECURE: any certificate will do, so whoever is on the way to the endpoints can read and change everything",
+            );
+            let allowed = "`caFile` with the CA of their certificates";
+            self.found.warn(&tls.key("insecureSkipVerify"), fault.allow(allowed));
+            if backend.tls.ca.is_some() {
+                self.say(&tls.key("caFile"), "`caFile` has no effect under `insecureSkipVerify`");
+            }
+        }
     }
 
     /// Statuses that are no failure are hardly a reason to try again.
@@ -148,6 +161,17 @@ impl Warner<'_, '_> {
         let prefix = format!("prefix: {}", if before.is_empty() { "/" } else { before });
         let suggestion = (!at.is_expanded()).then_some(prefix);
         self.found.warn(at, fault.allow(allowed).suggest(suggestion));
+    }
+
+    fn cookies(&self, backends: &At<'_>) {
+        for affinity::Clash { of, with } in affinity::clashes(self.model) {
+            let at = backends.index(of).key("sessionAffinity");
+            let other = backends.index(with).key("name").shown();
+            let fault = Fault::new(format!(
+                "clients lose their endpoints: the backend `{other}` has a cookie of the same name and path, and of the routes on one host some lead to the one and some to the other"
+            ));
+            self.found.warn(&at, fault.allow("a cookie of its own: `cookie: { name: … }`"));
+        }
     }
 
     fn unused(&self, listeners: &At<'_>, backends: &At<'_>) {

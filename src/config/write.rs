@@ -4,6 +4,7 @@
 //! admin interface, once it can. Nobody's own file is ever rewritten, since comments and variables would be lost.
 
 mod routes;
+mod tls;
 mod yaml;
 
 use super::scalar::{self, Duration, LoadBound, Quantity, Share};
@@ -50,9 +51,14 @@ fn listener(listener: &Listener) -> Yaml {
     let limits = &listener.limits;
     let quantity = |bytes: usize| Yaml::word(Quantity::<0, { u64::MAX }>(bytes as u64));
     let limits = Yaml::map([
+        ("handshakeTimeout", Some(limit(limits.handshake_timeout))),
         ("headerTimeout", Some(limit(limits.header_timeout))),
         ("bodyTimeout", Some(limit(limits.body_timeout))),
         ("idleTimeout", Some(limit(limits.idle_timeout))),
+        ("writeTimeout", Some(limit(limits.write_timeout))),
+        ("maxConnectionAge", Some(limit(limits.max_connection_age))),
+        ("maxConnections", Some(Yaml::word(limits.max_connections.unwrap_or(0)))),
+        ("maxConcurrentStreams", Some(Yaml::word(limits.max_concurrent_streams))),
         ("maxHeaderBytes", Some(quantity(limits.max_header_bytes))),
         ("maxHeaders", Some(Yaml::word(limits.max_headers))),
         ("maxBodyBytes", Some(bytes(limits.max_body_bytes))),
@@ -60,6 +66,8 @@ fn listener(listener: &Listener) -> Yaml {
     Yaml::map([
         ("name", Some(Yaml::text(&listener.name))),
         ("address", Some(Yaml::text(listener.address))),
+        ("tls", listener.tls.as_ref().map(tls::listener)),
+        ("proxyProtocol", Some(Yaml::word(listener.proxy_protocol))),
         ("limits", Some(limits)),
         ("trustedProxies", Some(Yaml::list(&listener.trusted_proxies, Yaml::text))),
     ])
@@ -72,6 +80,9 @@ fn backend(backend: &Backend) -> Yaml {
         ("sessionAffinity", backend.session_affinity.as_ref().map(session_affinity)),
         ("slowStart", backend.slow_start.as_ref().map(slow_start)),
         ("endpoints", Some(Yaml::list(&backend.endpoints, endpoint))),
+        ("protocol", Some(Yaml::word(backend.protocol))),
+        ("tls", tls::backend(&backend.tls)),
+        ("proxyProtocol", backend.proxy_protocol.map(Yaml::word)),
         ("healthProbe", backend.health_probe.as_ref().map(health_probe)),
         ("latencyProbe", backend.latency_probe.as_ref().map(latency_probe)),
         ("timeouts", Some(timeouts(&backend.timeouts))),
@@ -146,7 +157,8 @@ fn probe(probe: &Probe) -> [(&'static str, Option<Yaml>); 3] {
     let check = match &probe.check {
         ProbeCheck::Tcp => ("tcp", Some(Yaml::map([]))),
         ProbeCheck::Grpc { service } => {
-            ("grpc", Some(Yaml::map([("service", Some(Yaml::text(service)))])))
+            let service = Some(service).filter(|service| !service.is_empty());
+            ("grpc", Some(Yaml::map([("service", service.map(Yaml::text))])))
         }
         ProbeCheck::Http { path, host, statuses: list, body } => (
             "http",
@@ -172,6 +184,7 @@ fn timeouts(timeouts: &Timeouts) -> Yaml {
         ("attempt", Some(limit(timeouts.attempt))),
         ("streamIdle", Some(limit(timeouts.stream_idle))),
         ("upgradedIdle", Some(limit(timeouts.upgraded_idle))),
+        ("maxConnectionAge", Some(limit(timeouts.max_connection_age))),
     ])
 }
 

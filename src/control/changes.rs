@@ -7,6 +7,7 @@ mod backend;
 mod listener;
 mod phrases;
 mod route;
+mod tls;
 
 use super::worker_count;
 use crate::model::words::{duration, percent};

@@ -59,6 +59,30 @@ pub struct ListenerTls {
     pub min_version: TlsVersion,
 }
 
+impl KeyPair {
+    fn files(&self) -> [&Pem; 2] {
+        let Self { cert, key } = self;
+        [cert, key]
+    }
+}
+
+impl ListenerTls {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Pem> {
+        let Self { certificates, client_auth, min_version: _ } = self;
+        let auth = client_auth.iter().flat_map(|auth| [Some(&auth.ca), auth.crl.as_ref()]);
+        certificates.iter().flat_map(KeyPair::files).chain(auth.flatten())
+    }
+}
+
+impl BackendTls {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Pem> {
+        let Self { ca, server_name: _, client_certificate, insecure_skip_verify: _ } = self;
+        ca.iter().chain(client_certificate.iter().flat_map(KeyPair::files))
+    }
+}
+
 /// How clients' certificates are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuth {

@@ -3,12 +3,13 @@
 //! Values of header fields are never among them: they may be secrets.
 
 use super::{
-    Answer, Filters, FixedResponse, HashKey, HashTable, Hashing, HeaderChanges, HeaderMatch, Match,
-    PathMatch, PathRewrite, ProbeCheck, QueryMatch, Ratio, Redirect, RetryConditions,
-    SessionAffinity, SlowStart, ValueMatch, defaults,
+    Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing, HeaderChanges,
+    HeaderMatch, Match, PathMatch, PathRewrite, ProbeCheck, Protocol, ProxyProtocol,
+    ProxyProtocolVersion, QueryMatch, Ratio, Redirect, RetryConditions, SessionAffinity, SlowStart,
+    TlsVersion, ValueMatch, defaults,
 };
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A duration as the file has it: `250ms`, `1m30s`.
 pub fn duration(value: Duration) -> String {
@@ -33,6 +34,19 @@ pub fn duration(value: Duration) -> String {
 /// A limit of time; "none" without one.
 pub fn limit(value: Option<Duration>) -> String {
     value.map_or_else(|| "none".to_owned(), duration)
+}
+
+/// The day of a time, in UTC: `2027-02-01`.
+pub fn date(time: SystemTime) -> String {
+    moment(time).split('T').next().unwrap_or_default().to_owned()
+}
+
+/// A time to the second, in UTC: `2027-02-01T09:30:00Z`.
+pub fn moment(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).ok();
+    let time = time.and_then(|time| jiff::Timestamp::from_second(time.as_second()).ok());
+    // A certificate may be for ever: RFC 5280, section 4.1.2.5, has the last second of the year 9999 for that.
+    time.map_or_else(|| "9999-12-31T23:59:59Z".to_owned(), |time| time.to_string())
 }
 
 /// A size as the file has it: `64Ki`, `10Mi`.
@@ -249,6 +263,27 @@ impl fmt::Display for Answer {
             Self::Fixed(response) => response.fmt(f),
         }
     }
+}
+
+/// Gives values with names the names that the file has for them.
+macro_rules! named {
+    ($($type:ident: $($value:ident $name:literal),+;)+) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$value => $name,)+
+                })
+            }
+        }
+    )+};
+}
+
+named! {
+    ClientAuthMode: Required "Required", Optional "Optional";
+    Protocol: Http1 "Http1", Http2 "Http2", H2c "H2c";
+    ProxyProtocol: Disabled "Disabled", Accept "Accept", Require "Require";
+    ProxyProtocolVersion: V1 "V1", V2 "V2";
+    TlsVersion: Tls12 "TLSv1.2", Tls13 "TLSv1.3";
 }
 
 impl fmt::Display for Redirect {

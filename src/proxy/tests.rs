@@ -13,7 +13,9 @@ backends: [{ name: shop, endpoints: ['http://127.0.0.1:9'] }]
 ";
 
 fn start(workers: usize) -> (Proxy, Threads) {
-    let model = config::load(CONFIG.as_bytes(), "config.yaml", &|_| None).unwrap().model;
+    let model = config::load(CONFIG.as_bytes(), "config.yaml", &config::Surroundings::none())
+        .unwrap()
+        .model;
     let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, workers).unwrap();
     let log = Arc::new(AccessLog::start().unwrap());
     Proxy::start(workers, Arc::new(Store::new(snapshot)), log, None, usize::MAX).unwrap()

@@ -36,7 +36,9 @@ fn authority() -> Pem {
 }
 
 fn model() -> Model {
-    let mut model = config::load(CONFIG.as_bytes(), "config.yaml", &|_| None).unwrap().model;
+    let mut model = config::load(CONFIG.as_bytes(), "config.yaml", &config::Surroundings::none())
+        .unwrap()
+        .model;
     model.listeners[1].tls = Some(ListenerTls {
         certificates: vec![pair("shop.example")],
         client_auth: None,

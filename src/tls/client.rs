@@ -28,6 +28,8 @@ pub struct ClientOptions<'a> {
 pub struct Client {
     /// For rustls.
     pub config: Arc<ClientConfig>,
+    /// What we show when they ask.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Client {
@@ -47,14 +49,14 @@ impl Client {
             .expect("the provider knows both versions")
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match certificate {
+        let mut config = match &certificate {
             None => builder.with_no_client_auth(),
             Some(certificate) => {
                 builder.with_client_cert_resolver(Arc::new(Always(Arc::clone(&certificate.key))))
             }
         };
         config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), certificate })
     }
 }
 
@@ -87,7 +89,6 @@ fn no_system_roots(errors: &[rustls_native_certs::Error]) -> TlsError {
         reason: format!(
             "there are none{because}; install the package ca-certificates, set SSL_CERT_FILE, or name a caFile"
         ),
-        may_pass: false,
     }
 }
 

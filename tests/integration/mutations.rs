@@ -4,11 +4,14 @@
 #[path = "mutations/mutate.rs"]
 mod mutate;
 
+use super::pki;
 use fastrand::Rng;
 use http::{HeaderMap, Method};
 use outrigger::app::{App, Options};
-use outrigger::config::{self, Problem};
-use outrigger::model::{EndpointUrl, Model};
+use outrigger::config::{self, Problem, Surroundings};
+use outrigger::model::{
+    BackendTls, EndpointUrl, Model, Probe, ProbeCheck, Protocol, ProxyProtocol,
+};
 use outrigger::router::Asked;
 use outrigger::snapshot::Snapshot;
 use std::io::{Read, Write};
@@ -24,6 +27,10 @@ fn variables(name: &str) -> Option<String> {
     (name == "SET").then(|| "1".to_owned())
 }
 
+fn surroundings() -> Surroundings<'static> {
+    Surroundings { variables: &variables, files: &pki::read, ..Surroundings::none() }
+}
+
 #[test]
 fn a_mutated_configuration_is_refused_at_a_place_or_runs_and_reads_back_equal() {
     let validator = jsonschema::draft202012::new(&config::schema::schema()).unwrap();
@@ -35,7 +42,7 @@ fn a_mutated_configuration_is_refused_at_a_place_or_runs_and_reads_back_equal() 
                 break;
             }
             let source = mutate::source(&mut Rng::with_seed(case));
-            match config::load(&source, "config.yaml", &variables) {
+            match config::load(&source, "config.yaml", &surroundings()) {
                 Ok(loaded) => {
                     accepted.fetch_add(1, Relaxed);
                     loaded
@@ -76,7 +83,7 @@ fn is_inside(problem: &Problem, source: &[u8], case: u64) {
 
 fn runs(model: Model, case: u64) {
     let written = config::write::write(&model);
-    match config::load(written.as_bytes(), "written.yaml", &|_| None) {
+    match config::load(written.as_bytes(), "written.yaml", &surroundings()) {
         Ok(read) => assert_eq!(read.model, model, "case {case}\n{written}"),
         Err(problems) => panic!("case {case}: {problems}\n{written}"),
     }
@@ -107,7 +114,7 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let models = (CASES..).filter_map(|case| {
         let source = mutate::source(&mut Rng::with_seed(case));
-        config::load(&source, "config.yaml", &variables).ok().map(|loaded| loaded.model)
+        config::load(&source, "config.yaml", &surroundings()).ok().map(|loaded| loaded.model)
     });
     for (index, mut model) in models.take(20).enumerate() {
         on_loopback(&mut model);
@@ -130,15 +137,19 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
 }
 
 /// Moves what a model listens on and sends to to this machine: free ports, and endpoints that refuse connections. Limits of
-/// time that no client could keep go.
+/// time that no client could keep go, and so does all but plain HTTP/1.1.
 fn on_loopback(model: &mut Model) {
     (model.admin, model.probes, model.workers) = (None, None, 1);
     model.access_log.enabled = false;
     for listener in &mut model.listeners {
         listener.address = "127.0.0.1:0".parse().unwrap();
         (listener.limits.header_timeout, listener.limits.idle_timeout) = (None, None);
+        (listener.tls, listener.proxy_protocol) = (None, ProxyProtocol::Disabled);
     }
     for backend in &mut model.backends {
+        (backend.tls, backend.protocol) = (BackendTls::default(), Protocol::Http1);
+        backend.health_probe.take_if(|health| is_grpc(&health.probe));
+        backend.latency_probe.take_if(|latency| is_grpc(&latency.probe));
         for (endpoint, port) in backend.endpoints.iter_mut().zip(1..) {
             endpoint.url = EndpointUrl {
                 scheme: outrigger::model::Scheme::Http,
@@ -148,4 +159,8 @@ fn on_loopback(model: &mut Model) {
             };
         }
     }
+}
+
+fn is_grpc(probe: &Probe) -> bool {
+    matches!(probe.check, ProbeCheck::Grpc { .. })
 }

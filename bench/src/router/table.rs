@@ -223,7 +223,7 @@ fn address(backend: usize) -> String {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn load(text: &str) -> Result<Model> {
-    config::load(text.as_bytes(), "generated.yaml", &|_| None)
+    config::load(text.as_bytes(), "generated.yaml", &config::Surroundings::none())
         .map(|loaded| loaded.model)
         .map_err(|problems| problems.list()[0].to_string().into())
 }

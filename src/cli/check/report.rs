@@ -1,8 +1,9 @@
 //! What was found in configurations, told to people, programs and GitHub.
 
-use crate::config::{self, Problem, Problems, Warnings};
+use crate::config::{self, Problem, Problems, Surroundings, Warnings};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
 /// A file and what was found in it.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// What is found in `source`, which is called `name`.
-    pub(super) fn of(source: &[u8], name: &str) -> Self {
-        match config::load(source, name, &|name| std::env::var(name).ok()) {
+    /// What is found in `source`, the content of `file`, which is called `name`.
+    pub(super) fn of(source: &[u8], name: &str, file: &Path) -> Self {
+        match config::load(source, name, &Surroundings::of(file)) {
             Ok(loaded) => Self::Valid(loaded.warnings),
             Err(problems) => Self::Invalid(problems),
         }
@@ -172,7 +173,10 @@ mod tests {
     use super::*;
 
     fn checked(file: &str, source: &str) -> Checked {
-        Checked { file: file.into(), outcome: Outcome::of(source.as_bytes(), file) }
+        Checked {
+            file: file.into(),
+            outcome: Outcome::of(source.as_bytes(), file, Path::new(file)),
+        }
     }
 
     fn all() -> Vec<Checked> {

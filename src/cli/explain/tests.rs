@@ -30,7 +30,9 @@ fn explain(line: &[&str]) -> Result<(String, Value, bool), String> {
     let words = ["outrigger", "explain"].iter().chain(line);
     let Command::Explain(arguments) = Cli::try_parse_from(words).unwrap().command else { panic!() };
     let request = Request::new(&arguments)?;
-    let model = Arc::new(config::load(FILE.as_bytes(), "test", &|_| None).unwrap().model);
+    let model = Arc::new(
+        config::load(FILE.as_bytes(), "test", &config::Surroundings::none()).unwrap().model,
+    );
     let (listener, assumed) = listener(&model, &arguments, &request)?;
     let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1).unwrap();
     let asked = request.path.as_ref().ok().map(|path| request.asked(path.compared()));

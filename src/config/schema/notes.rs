@@ -44,6 +44,34 @@ pub(in crate::config) fn answered_or_sent(schema: &mut Schema) {
     schema.insert("else".into(), backends);
 }
 
+/// Who says who the client is has to be trusted.
+pub(in crate::config) fn proxy_protocol_needs_trust(schema: &mut Schema) {
+    let spoken = json!({ "enum": ["Accept", "Require"] });
+    let spoken =
+        json!({ "properties": { "proxyProtocol": spoken }, "required": ["proxyProtocol"] });
+    schema.insert("if".into(), spoken);
+    let trusted = json!({ "type": "array", "minItems": 1 });
+    let trusted =
+        json!({ "properties": { "trustedProxies": trusted }, "required": ["trustedProxies"] });
+    schema.insert("then".into(), trusted);
+}
+
+/// gRPC is not spoken over HTTP/1.1.
+pub(in crate::config) fn grpc_needs_http2(schema: &mut Schema) {
+    let probed = |probe: &str| {
+        let grpc = json!({
+            "type": "object",
+            "properties": { "grpc": { "not": { "type": "null" } } },
+            "required": ["grpc"]
+        });
+        json!({ "properties": { probe: grpc }, "required": [probe] })
+    };
+    schema.insert("if".into(), json!({ "anyOf": [probed("healthProbe"), probed("latencyProbe")] }));
+    let http2 = json!({ "not": { "enum": ["Http1", null] } });
+    let http2 = json!({ "properties": { "protocol": http2 }, "required": ["protocol"] });
+    schema.insert("then".into(), http2);
+}
+
 /// Without routes, nothing could reach a second backend.
 pub(in crate::config) fn second_backend_needs_routes(schema: &mut Schema) {
     let routes = json!({ "properties": { "routes": { "type": "array" } }, "required": ["routes"] });

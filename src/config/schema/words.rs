@@ -5,9 +5,10 @@
 
 use crate::config::Field;
 use crate::config::scalar::{
-    Address, AnyText, CookieName, CookiePath, Duration, HeaderFieldName, HeaderText, Host,
-    HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress, Pattern,
-    ProbePath, Quantity, RedirectHost, RedirectStatus, Share, Statuses, Text, Url,
+    Address, AnyText, CookieName, CookiePath, Duration, FilePath, HeaderFieldName, HeaderText,
+    Host, HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress,
+    Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus, ServerName, Share, Statuses, Text,
+    Url,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -149,10 +150,24 @@ words! {
     }
     Url: {
         "title": "URL",
-        "description": "`http://`, a host, and if wanted a port and a path; no user, query or fragment.",
-        "examples": ["http://localhost:8081", "http://10.0.0.1:8080/shop"],
+        "description": "`http://` or `https://`, a host, and if wanted a port and a path; no user, query or fragment.",
+        "examples": ["http://localhost:8081", "https://10.0.0.1:8443/shop"],
         "type": "string",
-        "pattern": r"^[Hh][Tt][Tt][Pp]://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?$"
+        "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?$"
+    }
+    FilePath: {
+        "title": "path of a file",
+        "description": "Absolute, or seen from the folder of the configuration file.",
+        "examples": ["tls/shop.crt", "/etc/tls/shop.key"],
+        "type": "string",
+        "pattern": r"^[^\x00-\x1f\x7f]+$"
+    }
+    ServerName: {
+        "title": "host name or IP address",
+        "description": "A host name or IP address without a port.",
+        "examples": ["shop.internal", "10.0.0.1"],
+        "type": "string",
+        "pattern": r"^(?:\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9._-]+)$"
     }
     Statuses: {
         "title": "status or range",

@@ -29,7 +29,7 @@ fn a_bad_url_is_refused() {
         "bad_url",
         &[
             &url("localhost:8081"),
-            &url("https://localhost"),
+            &url("https://"),
             &url("ftp://localhost"),
             &url("http://"),
             &url("http://a?b"),

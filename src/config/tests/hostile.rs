@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::BUILT_IN;
 use proptest::prelude::*;
-use std::time::Duration;
 use tokio::time::Instant;
 
 fn ends(source: &[u8]) {

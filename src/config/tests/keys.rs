@@ -63,11 +63,9 @@ fn what_is_not_available_yet_is_refused() {
         &[
             &top("telemetry: { traces: {}, metrics: {} }"),
             &backend(
-                "dns: {}\n    service: {}\n    protocol: Http1\n    tls: {}\n    outlierDetection: {}\n    circuitBreaker: {}\n    connections: {}",
+                "dns: {}\n    service: {}\n    outlierDetection: {}\n    circuitBreaker: {}\n    connections: {}",
             ),
-            &address(
-                "127.0.0.1:8080, tls: {}, proxyProtocol: Disabled, protocol: Http, limits: { maxConnections: 1, maxConcurrentStreams: 1 }",
-            ),
+            &address("127.0.0.1:8080, protocol: Http"),
             &filters("{ mirror: {} }"),
             "listeners: [{ name: http, address: 127.0.0.1:8080 }]\nbackends: [{ name: demo, dns: { name: a } }]\n",
         ],

@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::{BUILT_IN, hash};
 use crate::model::{Algorithm, Endpoint, EndpointUrl, LogOutput, ProbeCheck, Ratio, defaults};
-use std::time::Duration;
 
 #[test]
 fn the_built_in_configuration_is_the_scene_of_the_demo() {
@@ -233,8 +232,18 @@ fn the_documentation_names_every_key_and_its_examples_are_valid() {
     let docs = include_str!("../../../docs/configuration.md");
     let example = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     assert!(read(example).is_ok());
-    let file = include_str!("../file.rs");
-    for field in file.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+    let files = [
+        include_str!("../file.rs"),
+        include_str!("../file/listener.rs"),
+        include_str!("../file/probe.rs"),
+        include_str!("../file/route.rs"),
+        include_str!("../file/tls.rs"),
+    ];
+    for field in files
+        .iter()
+        .flat_map(|file| file.lines())
+        .filter_map(|line| line.trim().strip_prefix("pub "))
+    {
         let Some((name, _)) = field.split_once(": ") else { continue };
         let mut words = name.split('_');
         let first = words.next().unwrap().to_owned();

@@ -102,6 +102,52 @@ fn what_has_no_effect_is_told() {
     );
 }
 
+/// A file with three backends whose clients keep to their endpoints, and these routes: name, hosts, backends.
+fn sticky(routes: &[(&str, &str)]) -> String {
+    let mut text = ROUTED.replace(
+        "endpoints: [http://localhost:900",
+        "sessionAffinity: { cookie: {} }, endpoints: [http://localhost:900",
+    );
+    for (index, (hosts, backends)) in routes.iter().enumerate() {
+        let hosts = if hosts.is_empty() { String::new() } else { format!("hosts: [{hosts}], ") };
+        text.push_str(&format!("  - {{ name: r{index}, {hosts}backends: [{backends}] }}\n"));
+    }
+    text
+}
+
+#[test]
+fn cookies_that_take_each_others_clients_away_are_told() {
+    let path = |text: &str| text.replacen("cookie: {}", "cookie: { path: /a }", 1);
+    for (routes, clash) in [
+        (&[("a.com", "shop"), ("a.com", "blog")][..], true),
+        (&[("a.com", "shop"), ("b.com", "blog")], false),
+        (&[("a.com, b.com", "shop"), ("b.com", "blog")], true),
+        (&[("'*.a.com'", "shop"), ("x.y.a.com", "blog")], true),
+        (&[("x.y.a.com", "blog"), ("'*.a.com'", "shop")], true),
+        (&[("'*.y.a.com'", "blog"), ("'*.a.com'", "shop")], true),
+        (&[("'*.a.com'", "shop"), ("'*.y.a.com'", "blog")], true),
+        (&[("'*.a.com'", "shop"), ("a.com", "blog")], false),
+        (&[("'*.a.com'", "shop"), ("'*.b.com'", "blog")], false),
+        (&[("'*.a.com'", "shop"), ("b-a.com", "blog")], false),
+        (&[("", "shop"), ("a.com", "blog")], true),
+        (&[("a.com", "shop"), ("", "blog")], true),
+        // A route that leads to both leaves a client where its cookie says.
+        (&[("a.com", "shop, blog")], false),
+        (&[("a.com", "shop, blog"), ("b.com", "blog, shop")], false),
+        (&[("a.com", "shop, blog"), ("a.com", "blog")], true),
+    ] {
+        let text = sticky(routes);
+        let told = |text: &str| {
+            let loaded = load(text.as_bytes(), "config.yaml", &variables).unwrap();
+            let list = loaded.warnings.list().iter().map(|warning| &warning.0.message);
+            list.filter(|message| message.contains("cookie")).count()
+        };
+        assert_eq!(told(&text), usize::from(clash), "{text}");
+        assert_eq!(told(&path(&text)), 0, "{text}");
+    }
+    warned("warning_cookie", &[&sticky(&[("a.com", "shop"), ("a.com", "blog")])]);
+}
+
 #[test]
 fn what_is_risky_is_told() {
     let two =

@@ -35,17 +35,28 @@ pub(super) fn limits(typed: &Field<file::Limits>) -> model::Limits {
         .copied()
         .unwrap_or(Quantity(defaults::MAX_HEADER_BYTES as u64));
     model::Limits {
-        handshake_timeout: Some(defaults::HANDSHAKE_TIMEOUT),
-        write_timeout: Some(defaults::WRITE_TIMEOUT),
-        max_connection_age: Some(defaults::MAX_CONNECTION_AGE),
-        max_connections: None,
-        max_concurrent_streams: defaults::MAX_CONCURRENT_STREAMS,
+        handshake_timeout: limit(&typed.handshake_timeout, Some(defaults::HANDSHAKE_TIMEOUT)),
+        write_timeout: limit(&typed.write_timeout, Some(defaults::WRITE_TIMEOUT)),
+        max_connection_age: limit(&typed.max_connection_age, Some(defaults::MAX_CONNECTION_AGE)),
+        max_connections: Some(number(&typed.max_connections, 0) as usize).filter(|most| *most > 0),
+        max_concurrent_streams: number(
+            &typed.max_concurrent_streams,
+            u64::from(defaults::MAX_CONCURRENT_STREAMS),
+        ) as u32,
         header_timeout: limit(&typed.header_timeout, Some(defaults::HEADER_TIMEOUT)),
         body_timeout: limit(&typed.body_timeout, Some(defaults::BODY_TIMEOUT)),
         idle_timeout: limit(&typed.idle_timeout, Some(defaults::IDLE_TIMEOUT)),
         max_header_bytes: max_header_bytes as usize,
         max_headers: number(&typed.max_headers, defaults::MAX_HEADERS as u64) as usize,
         max_body_bytes: typed.max_body_bytes.get().map(|bytes| bytes.0).filter(|bytes| *bytes > 0),
+    }
+}
+
+pub(super) fn protocol(typed: &Field<file::Protocol>) -> model::Protocol {
+    match typed.get() {
+        Some(file::Protocol::Http1) | None => model::Protocol::Http1,
+        Some(file::Protocol::Http2) => model::Protocol::Http2,
+        Some(file::Protocol::H2c) => model::Protocol::H2c,
     }
 }
 

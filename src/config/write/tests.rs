@@ -1,18 +1,21 @@
 //! What is written reads back equal.
 
 use super::*;
+use crate::config::tests::pki;
 use crate::config::{BUILT_IN, Problems};
 use crate::model::{
-    AccessLog, Algorithm, Answer, BackendRef, EndpointUrl, Filters, FixedResponse, Hashing,
-    HeaderChanges, HeaderMatch, HostPattern, Limits, Match, Overrides, PathMatch, PathRewrite,
-    QueryMatch, Ratio, Redirect, Regex, RetryBudget, Rewrite, Route, Scheme, Shutdown, ValueMatch,
+    AccessLog, Algorithm, Answer, BackendRef, BackendTls, ClientAuth, ClientAuthMode, EndpointUrl,
+    Filters, FixedResponse, Hashing, HeaderChanges, HeaderMatch, HostPattern, KeyPair, Limits,
+    ListenerTls, Match, Overrides, PathMatch, PathRewrite, Pem, Protocol, ProxyProtocol,
+    ProxyProtocolVersion, QueryMatch, Ratio, Redirect, Regex, RetryBudget, Rewrite, Route, Scheme,
+    Shutdown, TlsVersion, ValueMatch,
 };
 use fastrand::Rng;
 use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 
 fn load(text: &str) -> Result<Model, Problems> {
-    crate::config::load(text.as_bytes(), "config.yaml", &|_| None).map(|loaded| loaded.model)
+    crate::config::tests::load(text.as_bytes(), "config.yaml", &|_| None).map(|loaded| loaded.model)
 }
 
 #[track_caller]
@@ -55,10 +58,16 @@ listeners:
   -
     name: http
     address: "127.0.0.1:8080"
+    proxyProtocol: Disabled
     limits:
+      handshakeTimeout: 10s
       headerTimeout: 10s
       bodyTimeout: 30s
       idleTimeout: 1m15s
+      writeTimeout: 1m
+      maxConnectionAge: 1h
+      maxConnections: 0
+      maxConcurrentStreams: 128
       maxHeaderBytes: 64Ki
       maxHeaders: 128
       maxBodyBytes: 0
@@ -86,12 +95,14 @@ backends:
       -
         url: http://localhost:8081
         weight: 1
+    protocol: Http1
     timeouts:
       connect: 2s
       request: 1m
       attempt: 0s
       streamIdle: 5m
       upgradedIdle: 1h
+      maxConnectionAge: 1h
     retry:
       attempts: 2
       conditions:
@@ -207,14 +218,14 @@ impl Random {
         let listeners = self.some(1, 2, |random, index| Listener {
             name: Arc::from(format!("l{index}")),
             address: SocketAddr::from(([127, 0, 0, index as u8], random.0.u16(..))),
-            tls: None,
-            proxy_protocol: crate::model::ProxyProtocol::Disabled,
+            tls: random.maybe(Self::listener_tls),
+            proxy_protocol: ProxyProtocol::Disabled,
             limits: Limits {
-                handshake_timeout: Some(crate::model::defaults::HANDSHAKE_TIMEOUT),
-                write_timeout: Some(crate::model::defaults::WRITE_TIMEOUT),
-                max_connection_age: Some(crate::model::defaults::MAX_CONNECTION_AGE),
-                max_connections: None,
-                max_concurrent_streams: crate::model::defaults::MAX_CONCURRENT_STREAMS,
+                handshake_timeout: random.limit(),
+                write_timeout: random.limit(),
+                max_connection_age: random.limit(),
+                max_connections: random.maybe(|random| random.0.usize(1..=10_000_000)),
+                max_concurrent_streams: random.0.u32(1..=10_000),
                 header_timeout: random.limit(),
                 body_timeout: random.limit(),
                 idle_timeout: random.limit(),
@@ -225,6 +236,11 @@ impl Random {
             trusted_proxies: random
                 .some(0, 2, |_, index| format!("10.{index}.0.0/16").parse().unwrap()),
         });
+        let mut listeners = listeners;
+        for listener in listeners.iter_mut().filter(|one| !one.trusted_proxies.is_empty()) {
+            let all = [ProxyProtocol::Disabled, ProxyProtocol::Accept, ProxyProtocol::Require];
+            listener.proxy_protocol = self.0.choice(all).unwrap();
+        }
         Model {
             admin: self.0.bool().then(|| "[::1]:9900".parse().unwrap()),
             probes: self.0.bool().then(|| "0.0.0.0:0".parse().unwrap()),
@@ -258,6 +274,16 @@ impl Random {
             Algorithm::SourceIpHash => Some(Hashing::SOURCE_IP),
             _ => None,
         };
+        let protocol = self.0.choice([Protocol::Http1, Protocol::Http2, Protocol::H2c]).unwrap();
+        let scheme = match protocol {
+            Protocol::Http1 if self.0.bool() => Scheme::Https,
+            Protocol::Http1 | Protocol::H2c => Scheme::Http,
+            Protocol::Http2 => Scheme::Https,
+        };
+        let tls = match scheme {
+            Scheme::Http => BackendTls::default(),
+            Scheme::Https => self.backend_tls(),
+        };
         let request = self.limit();
         let attempt =
             self.limit().filter(|attempt| request.is_none_or(|request| *attempt <= request));
@@ -276,30 +302,32 @@ impl Random {
             }),
             endpoints: self.some(1, 3, |random, index| Endpoint {
                 url: EndpointUrl {
-                    scheme: crate::model::Scheme::Http,
+                    scheme,
                     host: Arc::from(if random.0.bool() { "[::1]" } else { "a-b.example" }),
                     port: 80 + index as u16,
                     path: Arc::from(if random.0.bool() { "" } else { "/a/%C3%A4" }),
                 },
                 weight: random.0.u32(1..=1000),
             }),
-            protocol: crate::model::Protocol::Http1,
-            tls: crate::model::BackendTls::default(),
-            proxy_protocol: None,
+            protocol,
+            tls,
+            proxy_protocol: self.maybe(|random| {
+                random.0.choice([ProxyProtocolVersion::V1, ProxyProtocolVersion::V2]).unwrap()
+            }),
             health_probe: self.maybe(|random| HealthProbe {
-                probe: random.probe(),
+                probe: random.probe(protocol),
                 healthy_after: random.0.u32(1..=1000),
                 unhealthy_after: random.0.u32(1..=1000),
                 minimum_healthy: random.share(),
             }),
-            latency_probe: self.maybe(|random| LatencyProbe { probe: random.probe() }),
+            latency_probe: self.maybe(|random| LatencyProbe { probe: random.probe(protocol) }),
             timeouts: Timeouts {
                 connect: self.limit(),
                 request,
                 attempt,
                 stream_idle: self.limit(),
                 upgraded_idle: self.limit(),
-                max_connection_age: Some(crate::model::defaults::MAX_CONNECTION_AGE),
+                max_connection_age: self.limit(),
             },
             retry: Retry {
                 attempts: self.0.u32(0..=10),
@@ -409,10 +437,52 @@ impl Random {
         }
     }
 
-    fn probe(&mut self) -> Probe {
-        let check = match self.0.bool() {
-            true => ProbeCheck::Tcp,
-            false => ProbeCheck::Http {
+    fn listener_tls(&mut self) -> ListenerTls {
+        ListenerTls {
+            certificates: self.some(1, 2, |random, index| random.key_pair(index)),
+            client_auth: self.maybe(|random| ClientAuth {
+                ca: random.file("ca.crt"),
+                crl: random.maybe(|random| random.file("crl.pem")),
+                mode: match random.0.bool() {
+                    true => ClientAuthMode::Required,
+                    false => ClientAuthMode::Optional,
+                },
+                forward_certificate: random.0.bool(),
+            }),
+            min_version: if self.0.bool() { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
+        }
+    }
+
+    fn backend_tls(&mut self) -> BackendTls {
+        BackendTls {
+            ca: self.maybe(|random| random.file("ca.crt")),
+            server_name: self.maybe(|random| {
+                Arc::from(random.0.choice(["10.0.0.1", "::1", "a-b.example", "yes"]).unwrap())
+            }),
+            client_certificate: self.maybe(|random| random.key_pair(0)),
+            insecure_skip_verify: self.0.bool(),
+        }
+    }
+
+    fn key_pair(&mut self, index: usize) -> KeyPair {
+        KeyPair { cert: self.file(&format!("{index}.crt")), key: self.file("a b.key") }
+    }
+
+    /// Of this name, in a folder with a name that may want quotes.
+    fn file(&mut self, name: &str) -> Pem {
+        let folder: String = self.text().chars().filter(|c| !c.is_control() && *c != '/').collect();
+        let path = format!("/tls/{folder}/{name}");
+        let bytes = pki::read(std::path::Path::new(&path)).unwrap().into();
+        Pem { path: std::path::Path::new(&path).into(), bytes }
+    }
+
+    fn probe(&mut self, protocol: Protocol) -> Probe {
+        let check = match self.0.u8(..3) {
+            0 => ProbeCheck::Tcp,
+            1 if protocol != Protocol::Http1 => ProbeCheck::Grpc {
+                service: if self.0.bool() { self.text() } else { Arc::from("") },
+            },
+            _ => ProbeCheck::Http {
                 path: Arc::from("/health?full=1"),
                 host: self.maybe(|_| Arc::from("example.com:81")),
                 statuses: self.statuses(1),

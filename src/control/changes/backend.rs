@@ -1,6 +1,7 @@
 //! Backends, their endpoints and policies.
 
 use super::phrases::{Fate, Names, Phrases, drains};
+use super::tls;
 use crate::model::words::{duration, limit, percent, statuses};
 use crate::model::{
     Algorithm, Backend, Endpoint, Hashing, HealthProbe, LatencyProbe, Probe, ProbeCheck, Retry,
@@ -39,9 +40,9 @@ fn say_backend(said: &mut Phrases, before: &Backend, after: &Backend, drain: Dur
         session_affinity,
         slow_start,
         endpoints,
-        protocol: _,
-        tls: _,
-        proxy_protocol: _,
+        protocol,
+        tls,
+        proxy_protocol,
         health_probe,
         latency_probe,
         timeouts,
@@ -60,6 +61,11 @@ fn say_backend(said: &mut Phrases, before: &Backend, after: &Backend, drain: Dur
         slow_start.map_or_else(|| "none".to_owned(), |slow_start| slow_start.to_string())
     });
     say_endpoints(said, endpoints, &after.endpoints, drain);
+    said.change("protocol", protocol, &after.protocol, ToString::to_string);
+    tls::say_backend(said, tls, &after.tls);
+    said.change("proxyProtocol", proxy_protocol, &after.proxy_protocol, |version| {
+        version.map_or_else(|| "none".to_owned(), |version| version.to_string())
+    });
     say_health_probe(said, health_probe.as_ref(), after.health_probe.as_ref());
     say_latency_probe(said, latency_probe.as_ref(), after.latency_probe.as_ref());
     say_timeouts(said, timeouts, &after.timeouts);
@@ -179,7 +185,7 @@ fn say_probe(said: &mut Phrases, key: &str, before: &Probe, after: &Probe) {
 }
 
 fn say_timeouts(said: &mut Phrases, before: &Timeouts, after: &Timeouts) {
-    let Timeouts { connect, request, attempt, stream_idle, upgraded_idle, max_connection_age: _ } =
+    let Timeouts { connect, request, attempt, stream_idle, upgraded_idle, max_connection_age } =
         before;
     let time = |time: &Option<Duration>| limit(*time);
     said.change("timeouts.connect", connect, &after.connect, time);
@@ -187,6 +193,7 @@ fn say_timeouts(said: &mut Phrases, before: &Timeouts, after: &Timeouts) {
     said.change("timeouts.attempt", attempt, &after.attempt, time);
     said.change("timeouts.streamIdle", stream_idle, &after.stream_idle, time);
     said.change("timeouts.upgradedIdle", upgraded_idle, &after.upgraded_idle, time);
+    said.change("timeouts.maxConnectionAge", max_connection_age, &after.max_connection_age, time);
 }
 
 fn say_retry(said: &mut Phrases, before: &Retry, after: &Retry) {

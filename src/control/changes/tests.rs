@@ -1,3 +1,5 @@
+mod tls;
+
 use super::*;
 use crate::config;
 use crate::model::{
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn model(text: &str) -> Model {
-    let loaded = config::load(text.as_bytes(), "test", &|_| None);
+    let loaded = config::load(text.as_bytes(), "test", &config::Surroundings::none());
     loaded.unwrap_or_else(|problems| panic!("{problems}")).model
 }
 
@@ -149,6 +151,7 @@ fn full() -> Model {
         content_type: HeaderValue::from_static("text/plain"),
     }));
     full.routes = vec![shop, away, gone];
+    tls::add(&mut full);
     full
 }
 
@@ -346,6 +349,11 @@ const MUTATIONS: &[Mutation] = &[
     ("retry.budget.minPerSecond", |m| m.backends[0].retry.budget.min_per_second = 9),
 ];
 
+/// Every single difference.
+fn mutations() -> Vec<Mutation> {
+    MUTATIONS.iter().chain(tls::MUTATIONS).copied().collect()
+}
+
 fn health(model: &mut Model) -> &mut crate::model::HealthProbe {
     model.backends[0].health_probe.as_mut().unwrap()
 }
@@ -353,7 +361,7 @@ fn health(model: &mut Model) -> &mut crate::model::HealthProbe {
 #[test]
 fn every_single_difference_is_said_once_and_in_its_own_words() {
     let base = full();
-    for (phrase, mutate) in MUTATIONS {
+    for (phrase, mutate) in mutations() {
         let mut other = base.clone();
         mutate(&mut other);
         assert_ne!(base, other, "the mutation for {phrase:?} does nothing");
@@ -370,8 +378,8 @@ fn every_single_difference_is_said_once_and_in_its_own_words() {
 proptest! {
     #[test]
     fn models_that_differ_have_phrases_and_equal_ones_have_none(
-        first in prop::collection::vec(0..MUTATIONS.len(), 0..4),
-        second in prop::collection::vec(0..MUTATIONS.len(), 0..4),
+        first in prop::collection::vec(0..mutations().len(), 0..4),
+        second in prop::collection::vec(0..mutations().len(), 0..4),
     ) {
         let apply = |which: &[usize]| {
             let mut model = full();
@@ -379,7 +387,7 @@ proptest! {
                 // Some undo what others need.
                 let mutated = std::panic::catch_unwind(|| {
                     let mut mutated = model.clone();
-                    MUTATIONS[*at].1(&mut mutated);
+                    mutations()[*at].1(&mut mutated);
                     mutated
                 });
                 model = mutated.unwrap_or(model);
