@@ -298,7 +298,7 @@ fn secure_context() -> (AdminContext, ReadyGuard) {
     (context, guard)
 }
 
-/// Pains: T1
+/// T1
 #[tokio::test]
 async fn status_and_metrics_tell_until_when_certificates_hold() {
     let (context, _guard) = secure_context();

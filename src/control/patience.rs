@@ -54,7 +54,7 @@ backends: [{ name: shop, endpoints: ['http://127.0.0.1:9'] }]
         (loaded.await.is_ok(), looked.get())
     }
 
-    /// Pains: T2
+    /// T2
     #[tokio::test(start_paused = true)]
     async fn files_in_the_middle_of_their_renewal_are_looked_at_for_a_second() {
         let start = Instant::now();

@@ -112,7 +112,7 @@ async fn local(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().run_until(test).await;
 }
 
-/// Pains: T1
+/// T1
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_and_nothing_else_is_touched() {
     local(async {
@@ -135,7 +135,7 @@ async fn a_renewed_certificate_is_shown_and_nothing_else_is_touched() {
     .await;
 }
 
-/// Pains: T2
+/// T2
 #[tokio::test]
 async fn a_key_beside_another_certificate_is_never_served_and_mended_by_its_own() {
     local(async {
@@ -154,7 +154,7 @@ async fn a_key_beside_another_certificate_is_never_served_and_mended_by_its_own(
     .await;
 }
 
-/// Pains: T1
+/// T1
 #[tokio::test]
 async fn a_certificate_that_is_gone_is_told_of_and_goes_on_serving_until_it_is_back() {
     local(async {
@@ -172,7 +172,7 @@ async fn a_certificate_that_is_gone_is_told_of_and_goes_on_serving_until_it_is_b
     .await;
 }
 
-/// Pains: T1. The mistake may stay for weeks.
+/// T1. The mistake may stay for weeks.
 #[tokio::test]
 async fn a_certificate_is_renewed_while_a_mistyped_edit_is_refused() {
     local(async {
@@ -193,7 +193,7 @@ async fn a_certificate_is_renewed_while_a_mistyped_edit_is_refused() {
     .await;
 }
 
-/// Pains: T1
+/// T1
 #[tokio::test]
 async fn the_files_of_an_edit_are_followed_and_so_are_those_of_one_that_was_refused() {
     local(async {

@@ -1,7 +1,7 @@
 //! A certificate chain and its key.
 
 use super::{File, TlsError, pem, provider};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::path::Path;
@@ -128,6 +128,13 @@ fn facts(chain: &[CertificateDer<'_>]) -> Result<Facts, String> {
         });
     }
     facts.ok_or_else(|| "there is no certificate in it".to_owned())
+}
+
+/// Where `now` stands in the time of the certificate `der`.
+pub(super) fn stage(der: &CertificateDer<'_>, now: UnixTime) -> Result<Stage, String> {
+    let Facts { not_before, not_after, .. } = facts(std::slice::from_ref(der))?;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+    Ok(Stage::of(now, not_before, not_after))
 }
 
 /// From the subject's alternative names only, as clients do (RFC 9525, section 6.3): a common name counts for nothing.

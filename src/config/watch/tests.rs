@@ -434,7 +434,7 @@ fn a_watch_that_was_lost_is_renewed() {
     drop(watcher);
 }
 
-/// Pains: T1. An edit of the other file is awaited after each, so that an event too many would be seen.
+/// T1. An edit of the other file is awaited after each, so that an event too many would be seen.
 #[tokio::test]
 async fn a_file_that_is_followed_is_told_of_when_it_changes_goes_and_comes_back() {
     let (folder, config) = folder_with("one");
@@ -457,7 +457,7 @@ async fn a_file_that_is_followed_is_told_of_when_it_changes_goes_and_comes_back(
     assert_eq!(changed(&mut watcher).await, "four");
 }
 
-/// Pains: T1, T2. A secret is one swap, whatever is in it.
+/// T1, T2. A secret is one swap, whatever is in it.
 #[tokio::test]
 async fn the_swap_of_a_certificate_and_its_key_is_one_event_at_once() {
     let (folder, config) = folder_with("one");
@@ -483,7 +483,7 @@ async fn the_swap_of_a_certificate_and_its_key_is_one_event_at_once() {
     assert_eq!(changed(&mut watcher).await, "two");
 }
 
-/// Pains: T2
+/// T2
 #[tokio::test]
 async fn a_certificate_and_its_key_written_one_after_the_other_are_one_event() {
     let (folder, config) = folder_with("one");

@@ -165,7 +165,7 @@ fn a_file_without_pem_is_refused() {
                 .to_owned()));
 }
 
-/// Pains: T2.
+/// T2.
 #[test]
 fn no_part_of_a_certificate_or_of_a_key_is_taken_for_the_whole() {
     let Pair { cert, key } = pair();
@@ -207,7 +207,7 @@ fn what_is_broken_between_the_lines_is_refused() {
                 .to_owned()));
 }
 
-/// Pains: T2.
+/// T2.
 #[test]
 fn a_key_of_another_certificate_is_refused() {
     let (one, two) = (pair(), pair());
