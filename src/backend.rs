@@ -4,9 +4,13 @@ pub mod affinity;
 pub mod budget;
 pub mod connection;
 mod eligible;
+pub mod exchange;
 pub mod http1;
+pub mod http2;
 pub mod pool;
 mod slow_start;
+#[cfg(test)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -15,13 +19,14 @@ pub use eligible::Eligible;
 
 use crate::balancer::{Balancer, Candidates, Evidence, Pick, Table};
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, InFlight};
+use crate::endpoint::{Endpoint, InFlight, Resolution};
 use crate::model;
 use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
 use crate::tls::{Client, TlsError};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
+use connection::{Dial, Ends, Introduction, Security};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -175,6 +180,29 @@ impl Backend {
     /// TLS as its endpoints with `https` URLs are spoken to.
     pub fn tls(&self) -> Option<&Arc<Client>> {
         self.tls.as_ref()
+    }
+
+    /// What a new connection to `endpoint`, which is one of its own, needs. With a PROXY protocol it speaks for the client at
+    /// one of `ends`, or for ourselves.
+    pub fn dial<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        resolution: &'a Resolution,
+        ends: Option<Ends>,
+    ) -> Dial<'a> {
+        let url = endpoint.url();
+        let security = self.tls().filter(|_| url.scheme == model::Scheme::Https);
+        Dial {
+            url,
+            resolution,
+            timeout: self.model.timeouts.connect,
+            security: security.map(|client| Security {
+                config: &client.config,
+                server_name: self.model.tls.server_name.as_deref(),
+            }),
+            http2: self.model.protocol != model::Protocol::Http1,
+            introduction: self.model.proxy_protocol.map(|version| Introduction { version, ends }),
+        }
     }
 
     /// Its endpoints, in the order of the configuration.

@@ -9,9 +9,12 @@
 
 pub mod chunked;
 pub mod outgoing;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod response;
 
 use super::connection::Connection;
+use super::exchange::{ExchangeError, Interim};
 use bytes::{Buf, Bytes, BytesMut};
 use chunked::{ChunkedDecoder, Step};
 use http_body::{Body, Frame};
@@ -22,7 +25,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// The largest response head that is accepted, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// The first read's size, and the largest: reads adapt to bodies that keep filling them.
 const MIN_READ: usize = 8 * 1024;
 const MAX_READ: usize = 400 * 1024;
@@ -42,33 +45,6 @@ pub enum Framing {
     UntilClose,
 }
 
-/// Why an exchange failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// Closed or reset before the first byte of a response.
-    #[error("the connection was closed before the response{}", because(.0))]
-    NoResponse(Option<io::Error>),
-    /// Closed or reset in the middle of the response's head.
-    #[error("the connection was closed in the middle of the response's head{}", because(.0))]
-    HeadCut(Option<io::Error>),
-    /// Closed or reset in the middle of the response's body.
-    #[error("the connection was closed in the middle of the response's body{}", because(.0))]
-    BodyCut(Option<io::Error>),
-    /// The response is not HTTP/1, or could be understood in two ways.
-    #[error("the response is not valid: {0}")]
-    Malformed(&'static str),
-    /// The response's head is larger than we accept.
-    #[error("the response's head is larger than {MAX_HEAD} bytes")]
-    HeadTooLarge,
-    /// The request's body could not be read from the client.
-    #[error("the request's body could not be read")]
-    RequestBody,
-}
-
-fn because(error: &Option<io::Error>) -> String {
-    error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
-}
-
 /// One request and its response on a connection. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Exchange<B> {
@@ -78,7 +54,7 @@ pub struct Exchange<B> {
     upload: Upload,
     download: Download,
     /// Interim responses for the client.
-    interim: Vec<(http::StatusCode, http::HeaderMap)>,
+    interim: Vec<Interim>,
     keep_alive: bool,
     is_head_request: bool,
     wants_upgrade: bool,
@@ -173,7 +149,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
     }
 
     /// The interim responses that came since the last call.
-    pub fn take_interim(&mut self) -> Vec<(http::StatusCode, http::HeaderMap)> {
+    pub fn take_interim(&mut self) -> Vec<Interim> {
         std::mem::take(&mut self.interim)
     }
 
@@ -275,11 +251,6 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             Download::Length(left) => Some(left),
             Download::Head | Download::Chunked(_) | Download::UntilClose => None,
         }
-    }
-
-    /// The connection, if it can carry another request.
-    pub fn into_reusable(self) -> Option<Connection> {
-        self.into_parts().0
     }
 
     /// The connection, if it can carry another request, and the request's body for another attempt.

@@ -1,7 +1,11 @@
-//! A worker's idle connections, the most recently used first: the others may then grow old and close.
+//! A worker's connections to endpoints. Of those that idle the most recently used comes first: the others may then grow old and
+//! close. Those of HTTP/2 are shared, and stay here while they are used.
 
-use super::connection::Connection;
+use super::connection::{ConnectError, Connection, Ends};
+use super::http2::connection::Connection as Http2;
+use super::http2::connections::{Connecting, Connections, Found};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -12,10 +16,20 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The most idle connections kept per endpoint and worker.
 const MAX_IDLE: usize = 1024;
 
-/// One worker's idle connections, by the id of their endpoint.
+/// Whose connections they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The id of their endpoint.
+    pub endpoint: u64,
+    /// For whom alone they speak, with a PROXY protocol.
+    pub ends: Option<Ends>,
+}
+
+/// One worker's connections.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: FxHashMap<u64, Vec<Idle>>,
+    idle: FxHashMap<Key, Vec<Idle>>,
+    shared: FxHashMap<Key, Connections>,
 }
 
 #[derive(Debug)]
@@ -25,26 +39,46 @@ struct Idle {
 }
 
 impl Pool {
-    /// Takes the connection to `endpoint` that was used last and is still usable; see [`Connection::is_usable`] for `thorough`.
-    pub fn take(&mut self, endpoint: u64, now: Instant, thorough: bool) -> Option<Connection> {
-        let idle = self.idle.get_mut(&endpoint)?;
-        while let Some(last) = idle.pop() {
+    /// Takes the connection that was used last and is still usable; see [`Connection::is_usable`] for `thorough`.
+    pub fn take(&mut self, key: Key, now: Instant, thorough: bool) -> Option<Connection> {
+        let idle = self.idle.get_mut(&key)?;
+        while let Some(mut last) = idle.pop() {
             if now.saturating_duration_since(last.since) >= IDLE_TIMEOUT {
                 // The others have idled for longer still.
                 idle.clear();
-            } else if last.connection.is_usable(thorough) {
+            } else if last.connection.is_usable(now, thorough) {
                 return Some(last.connection);
             }
         }
         None
     }
 
-    /// Keeps a connection to `endpoint` for the next request.
+    /// Keeps a connection to `endpoint` for the next request, unless it has reached its age.
     pub fn put(&mut self, endpoint: u64, mut connection: Connection, now: Instant) {
-        let idle = self.idle.entry(endpoint).or_default();
-        if idle.len() < MAX_IDLE {
+        let key = Key { endpoint, ends: connection.ends };
+        let idle = self.idle.entry(key).or_default();
+        if idle.len() < MAX_IDLE && connection.is_young(now) {
             connection.rest();
             idle.push(Idle { connection, since: now });
+        }
+    }
+
+    /// A place on an HTTP/2 connection, or the connect that it comes from; one that is to be begun must be ended with
+    /// [`Pool::connected`].
+    pub fn find_place(&mut self, key: Key, now: Instant) -> Found {
+        self.shared.entry(key).or_default().find(now)
+    }
+
+    /// Ends a connect that [`Pool::find_place`] let begin. Unless the endpoint is gone meanwhile, the connection is kept.
+    pub fn connected(
+        &mut self,
+        key: Key,
+        connecting: &Rc<Connecting>,
+        outcome: Result<Http2, ConnectError>,
+    ) {
+        match self.shared.get_mut(&key) {
+            Some(connections) => connections.connected(connecting, outcome),
+            None => drop(connecting.end(outcome)),
         }
     }
 
@@ -56,38 +90,52 @@ impl Pool {
             idle.drain(..expired);
             !idle.is_empty()
         });
+        self.shared.retain(|_, connections| {
+            connections.sweep(now);
+            !connections.is_empty()
+        });
     }
 
-    /// Closes the connections to all endpoints but those that `keep` names.
+    /// Closes the connections to all endpoints but those that `keep` names. Those with streams end with the last of these.
     pub fn retain(&mut self, keep: impl Fn(u64) -> bool) {
-        self.idle.retain(|endpoint, _| keep(*endpoint));
+        self.idle.retain(|key, _| keep(key.endpoint));
+        self.shared.retain(|key, _| keep(key.endpoint));
     }
 
-    /// Idle connections in all.
+    /// Closes the connections that nobody uses to all endpoints but this.
+    pub fn make_room(&mut self, endpoint: u64) {
+        self.idle.retain(|key, _| key.endpoint == endpoint);
+        for (_, others) in self.shared.iter_mut().filter(|(key, _)| key.endpoint != endpoint) {
+            others.close_idle();
+        }
+    }
+
+    /// Connections in all, but for those of HTTP/1 that are in use.
     pub fn len(&self) -> usize {
-        self.idle.values().map(Vec::len).sum()
+        let shared: usize = self.shared.values().map(Connections::len).sum();
+        self.idle.values().map(Vec::len).sum::<usize>() + shared
     }
 
-    /// Whether there are none.
+    /// Whether there are none, nor will be.
     pub fn is_empty(&self) -> bool {
-        self.idle.is_empty()
+        self.idle.is_empty() && self.shared.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Resolution;
+    use crate::backend::connection::Stream;
     use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpStream};
 
     const ENDPOINT: u64 = 7;
+    const KEY: Key = Key { endpoint: ENDPOINT, ends: None };
 
     /// A connection to `listener`, and the endpoint's side of it.
     async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
-        let addresses = vec![listener.local_addr().unwrap()];
-        let resolution = Resolution { addresses, error: None };
-        let connection = Connection::connect(&resolution, None).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = Connection::new(Stream::Plain(stream), None, None);
         (connection, listener.accept().await.unwrap().0)
     }
 
@@ -107,8 +155,8 @@ mod tests {
         Duration::from_secs_f64(count)
     }
 
-    fn local(connection: Option<Connection>) -> Option<SocketAddr> {
-        connection.map(|connection| connection.stream.local_addr().unwrap())
+    fn local_of(connection: Option<Connection>) -> Option<SocketAddr> {
+        connection.map(|connection| connection.stream.socket().local_addr().unwrap())
     }
 
     fn peer(stream: &TcpStream) -> Option<SocketAddr> {
@@ -120,10 +168,10 @@ mod tests {
         let (mut pool, peers, start) = filled(3).await;
         let now = start + second(3.0);
         for expected in peers.iter().rev() {
-            assert_eq!(local(pool.take(ENDPOINT, now, true)), peer(expected));
+            assert_eq!(local_of(pool.take(KEY, now, true)), peer(expected));
         }
-        assert!(pool.take(ENDPOINT, now, true).is_none());
-        assert!(pool.take(ENDPOINT + 1, now, true).is_none());
+        assert!(pool.take(KEY, now, true).is_none());
+        assert!(pool.take(Key { endpoint: ENDPOINT + 1, ..KEY }, now, true).is_none());
     }
 
     /// B7
@@ -131,11 +179,7 @@ mod tests {
     async fn a_connection_idles_for_less_than_four_seconds() {
         for (idle, is_kept) in [(3.999, true), (4.0, false)] {
             let (mut pool, _peers, start) = filled(1).await;
-            assert_eq!(
-                pool.take(ENDPOINT, start + second(idle), true).is_some(),
-                is_kept,
-                "{idle}"
-            );
+            assert_eq!(pool.take(KEY, start + second(idle), true).is_some(), is_kept, "{idle}");
             let (mut pool, _peers, start) = filled(1).await;
             pool.sweep(start + second(idle));
             assert_eq!((pool.len(), pool.is_empty()), (usize::from(is_kept), !is_kept), "{idle}");
@@ -144,7 +188,7 @@ mod tests {
         let (mut pool, peers, start) = filled(3).await;
         pool.sweep(start + second(5.0));
         assert_eq!(pool.len(), 1);
-        assert_eq!(local(pool.take(ENDPOINT, start + second(5.0), true)), peer(&peers[2]));
+        assert_eq!(local_of(pool.take(KEY, start + second(5.0), true)), peer(&peers[2]));
     }
 
     /// B7
@@ -152,7 +196,7 @@ mod tests {
     async fn a_connection_that_the_endpoint_has_closed_is_passed_by() {
         let (mut pool, mut peers, start) = filled(2).await;
         drop(peers.pop());
-        assert_eq!(local(pool.take(ENDPOINT, start + second(1.0), true)), peer(&peers[0]));
+        assert_eq!(local_of(pool.take(KEY, start + second(1.0), true)), peer(&peers[0]));
         assert_eq!(pool.len(), 0);
     }
 
@@ -168,5 +212,34 @@ mod tests {
         assert_eq!(pool.len(), MAX_IDLE + 1);
         pool.retain(|endpoint| endpoint != ENDPOINT);
         assert_eq!(pool.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_too_old_carries_nothing_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (now, mut pool) = (Instant::now(), Pool::default());
+        for (put_at, take_at, is_kept) in [(0.0, 1.9, true), (0.0, 2.0, false), (2.0, 2.0, false)] {
+            let (mut connection, _peer) = connection(&listener).await;
+            connection.expires_at = Some(now + second(2.0));
+            pool.put(ENDPOINT, connection, now + second(put_at));
+            let taken = pool.take(KEY, now + second(take_at), true);
+            assert_eq!(taken.is_some(), is_kept, "{put_at} {take_at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_speaks_for_one_client_is_not_used_for_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let ends = |client: &str| Some(Ends { client: client.parse().unwrap(), local });
+        let (mut connection, peer_side) = connection(&listener).await;
+        connection.ends = ends("192.0.2.1:5");
+        let (mut pool, now) = (Pool::default(), Instant::now());
+        pool.put(ENDPOINT, connection, now);
+        for other in [None, ends("192.0.2.2:5"), ends("192.0.2.1:6")] {
+            assert!(pool.take(Key { ends: other, ..KEY }, now, true).is_none());
+        }
+        let same = pool.take(Key { ends: ends("192.0.2.1:5"), ..KEY }, now, true);
+        assert_eq!(local_of(same), peer(&peer_side));
     }
 }

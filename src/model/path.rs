@@ -193,6 +193,40 @@ fn remove_dot_segments(path: &str) -> Result<String, &'static str> {
     Ok(format!("/{}", kept.join("/")))
 }
 
+/// What holds for all paths. Tests and `fuzz/` look for those for which it does not.
+#[cfg(any(test, fuzzing))]
+pub mod property {
+    use super::*;
+
+    /// The normal form is its own, leads nowhere else, and whoever writes as rules see it gets the same rule.
+    pub fn holds(path: &str) {
+        let Ok(normal) = normalise(path) else { return };
+        let sent = normal.sent();
+        assert!(
+            sent.starts_with('/') && sent.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{sent}"
+        );
+        assert_eq!(normalise(sent).as_ref(), Ok(&normal));
+        assert!(!sent.split('/').any(|segment| segment == "." || segment == ".."), "{sent}");
+        let compared = normalise(normal.compared()).unwrap();
+        assert_eq!(compared.sent(), normal.compared());
+        assert_eq!(compared.compared(), normal.compared());
+        // A prefix of the one is found in the other.
+        for end in
+            (1..=normal.compared().len()).filter(|end| is_segments_end(normal.compared(), *end))
+        {
+            let part = &sent[..normal.sent_length(end)];
+            let part = normalise(part).unwrap();
+            let compared = &normal.compared()[..end];
+            assert_eq!(part.compared().trim_end_matches('/'), compared.trim_end_matches('/'));
+        }
+    }
+
+    fn is_segments_end(path: &str, end: usize) -> bool {
+        !path[..end].ends_with('/') && matches!(path.as_bytes().get(end), None | Some(b'/'))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,17 +313,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_normal_form_is_its_own(path in "/[a-c./%2EeFf5C3:;~é|\\\\]{0,24}") {
-            if let Ok(normal) = normalise(&path) {
-                let sent = normal.sent();
-                prop_assert!(sent.starts_with('/'));
-                prop_assert_eq!(normalise(sent).unwrap(), normal.clone());
-                prop_assert!(!sent.split('/').any(|segment| segment == "." || segment == ".."));
-                prop_assert!(sent.is_ascii());
-                // Whoever writes as rules see it gets the same rule.
-                let compared = normalise(normal.compared()).unwrap();
-                prop_assert_eq!(compared.sent(), normal.compared());
-                prop_assert_eq!(compared.compared(), normal.compared());
-            }
+            property::holds(&path);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::client::ClientState;
 use super::record::Record;
 use super::request_body::RequestBody;
-use crate::backend::http1::{Exchange, ExchangeError};
+use crate::backend::exchange::{Exchange, ExchangeError};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;

@@ -78,6 +78,8 @@ pub enum Phase {
 pub struct ClientState {
     /// The client's address.
     pub peer: Cell<SocketAddr>,
+    /// The address that it came to, once known.
+    pub local: Cell<Option<SocketAddr>>,
     /// How it came.
     pub listener: Rc<ListenerState>,
     /// By chance, from 0 to 1: where it stands among connections that are to close one by one.
@@ -132,6 +134,7 @@ impl ClientState {
     pub fn new(peer: SocketAddr, listener: Rc<ListenerState>, turn: f32, now: Instant) -> Self {
         Self {
             peer: Cell::new(peer),
+            local: Cell::new(None),
             listener,
             turn,
             opened: now,
@@ -162,6 +165,7 @@ impl ClientState {
     /// The state of a stream of this connection.
     pub fn stream(&self, now: Instant) -> Self {
         let fresh = Self::new(self.peer.get(), Rc::clone(&self.listener), self.turn, now);
+        fresh.local.set(self.local.get());
         Self { opened: self.opened, interim: Interim::of_stream(), ..fresh }
     }
 

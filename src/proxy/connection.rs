@@ -84,6 +84,7 @@ pub async fn serve(
 ) {
     let state =
         Rc::new(ClientState::new(peer, listener, worker.rng.borrow_mut().f32(), Instant::now()));
+    state.local.set(stream.local_addr().ok());
     let key = worker.clients.borrow_mut().insert(Rc::clone(&state));
     let _registered = Registered { worker: Rc::clone(&worker), key };
     let mut alarm = Alarm::new(Rc::clone(&worker.timers));

@@ -1,7 +1,7 @@
 //! Why a request was not answered by an endpoint, and what the client is told.
 
-use crate::backend::connection::ConnectError;
-use crate::backend::http1::ExchangeError;
+use crate::backend::connection::{ConnectError, TlsFault};
+use crate::backend::exchange::ExchangeError;
 use http::StatusCode;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -132,8 +132,18 @@ fn connect_verdict(error: &ConnectError) -> Verdict {
             verdict(StatusCode::SERVICE_UNAVAILABLE, "out_of_sockets", "connection_limit_reached")
         }
         ConnectError::NoAddress(_) => verdict(StatusCode::BAD_GATEWAY, "dns_error", "dns_error"),
-        ConnectError::TimedOut { .. } => {
+        ConnectError::TimedOut { .. } | ConnectError::HandshakeTimedOut { .. } => {
             verdict(StatusCode::GATEWAY_TIMEOUT, "connect_timeout", "connection_timeout")
+        }
+        ConnectError::Http2 { .. } => {
+            verdict(StatusCode::BAD_GATEWAY, "http2_failed", "http_protocol_error")
+        }
+        ConnectError::Tls { fault, .. } => {
+            let proxy_status = match fault {
+                TlsFault::Certificate(_) => "tls_certificate_error",
+                TlsFault::Protocol(_) => "tls_protocol_error",
+            };
+            verdict(StatusCode::BAD_GATEWAY, "tls_failed", proxy_status)
         }
         ConnectError::Failed { source, .. } => match source.kind() {
             ErrorKind::ConnectionRefused => {
@@ -158,6 +168,8 @@ fn exchange_verdict(error: &ExchangeError) -> Verdict {
         ExchangeError::HeadTooLarge => {
             bad_gateway("response_head_too_large", "http_response_header_section_size")
         }
+        ExchangeError::Unprocessed(_) => bad_gateway("request_refused", "connection_terminated"),
+        ExchangeError::NoTunnel => bad_gateway("upgrade_unsupported", "http_upgrade_failed"),
         ExchangeError::RequestBody => {
             verdict(StatusCode::BAD_REQUEST, "body_broken", "http_request_error")
         }

@@ -2,6 +2,7 @@
 
 mod again;
 mod attempt;
+mod connect;
 
 use super::affinity;
 use super::body::SharedExchange;
@@ -14,7 +15,7 @@ use super::present::Present;
 use super::record::Record;
 use super::request_body::{Incoming, RequestBody};
 use super::service::Context;
-use crate::backend::connection::Connection;
+use crate::backend::exchange::Upgraded;
 use crate::backend::http1::Framing;
 use crate::backend::http1::response::Head;
 use crate::backend::{Ask, Backend};
@@ -60,8 +61,8 @@ pub enum Answer {
     Whole(Head, Bytes),
     /// A response whose body is still arriving, and may pause for this long.
     Stream(Head, SharedExchange, Option<Duration>),
-    /// A 101: the connection is the client's now. Both sides may be silent for this long.
-    Upgrade(Head, Connection, Option<Duration>),
+    /// A 101: what carried the request is the client's now. Both sides may be silent for this long.
+    Upgrade(Head, Upgraded, Option<Duration>),
 }
 
 /// What became of an attempt.
@@ -180,7 +181,7 @@ fn pause(retry: u32) -> Duration {
 }
 
 /// How the client's body is delimited.
-fn framing(body: &Incoming) -> Framing {
+pub fn framing(body: &Incoming) -> Framing {
     if body.is_end_stream() {
         Framing::Empty
     } else {

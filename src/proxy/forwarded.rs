@@ -4,9 +4,10 @@
 //!
 //! Source: RFC 7239 for `Forwarded`, which is written only when a trusted proxy has begun it.
 
-use super::headers::{CLIENT_CERT, Fields, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use super::headers::{
+    CLIENT_CERT, Fields, Sink, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
+};
 use crate::model::Scheme;
-use bytes::BufMut;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::IpAddr;
 
@@ -58,9 +59,9 @@ impl Forwarded<'_> {
     }
 
     /// Writes the fields for a request that came with `headers`.
-    pub fn encode(&self, headers: &HeaderMap, fields: &mut Fields<'_>) {
+    pub fn encode<S: Sink>(&self, headers: &HeaderMap, fields: &mut Fields<'_, S>) {
         match self.client {
-            None if fields.are_unchanged() => fields.out.put_slice(&self.peer.fields),
+            None if fields.put_lines(&self.peer.fields) => {}
             None => {
                 fields.put(&X_FORWARDED_FOR, self.peer.address.to_string().as_bytes());
                 fields.put(&X_FORWARDED_PROTO, self.peer.scheme.as_str().as_bytes());
@@ -81,14 +82,19 @@ impl Forwarded<'_> {
         }
     }
 
-    fn encode_certificate(&self, fields: &mut Fields<'_>) {
+    fn encode_certificate<S: Sink>(&self, fields: &mut Fields<'_, S>) {
         if let Some(certificate) = &self.peer.certificate {
             fields.put(&CLIENT_CERT, certificate.as_bytes());
         }
     }
 
     /// Puts the peer behind those whom it names.
-    fn encode_chains(&self, client: IpAddr, headers: &HeaderMap, fields: &mut Fields<'_>) {
+    fn encode_chains<S: Sink>(
+        &self,
+        client: IpAddr,
+        headers: &HeaderMap,
+        fields: &mut Fields<'_, S>,
+    ) {
         let peer = self.peer.address;
         let mut chain = joined(&X_FORWARDED_FOR, headers);
         if chain.is_empty() && client != peer {
@@ -123,12 +129,17 @@ fn append(chain: &mut Vec<u8>, item: &str) {
 }
 
 /// Writes a field as it came, or with `value` if it did not come.
-fn keep_or_put(name: &HeaderName, value: &[u8], headers: &HeaderMap, fields: &mut Fields<'_>) {
+fn keep_or_put<S: Sink>(
+    name: &HeaderName,
+    value: &[u8],
+    headers: &HeaderMap,
+    fields: &mut Fields<'_, S>,
+) {
     if !headers.contains_key(name) {
         fields.put(name, value);
     }
     for kept in headers.get_all(name) {
-        fields.put(name, kept.as_bytes());
+        fields.keep(name, kept);
     }
 }
 

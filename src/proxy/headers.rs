@@ -5,15 +5,25 @@
 //! `Via` (RFC 9110, section 7.6.3) and the request's id. A route's filter has the last word on all of these, but not on
 //! `Host`, the framing and the connection.
 
-use super::filters::{is_same_variable, takes_away};
+mod sink;
+mod websocket;
+
+pub use sink::{Fields, Sink};
+
+use super::error::ProxyError;
+use super::filters::is_same_variable;
 use super::forwarded::Forwarded;
 use super::hops;
 use super::present::Present;
 use crate::backend::http1::Framing;
 use crate::backend::http1::chunked::is_allowed_trailer;
-use crate::model::{EndpointUrl, HeaderChanges};
+use crate::backend::http2::Switch;
+use crate::model::{EndpointUrl, HeaderChanges, Scheme};
 use bytes::{BufMut, BytesMut};
+use h2::ext::Protocol;
+use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
+use sink::field;
 use smallvec::SmallVec;
 
 /// The field with a request's id.
@@ -32,7 +42,7 @@ pub const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const MAX_REQUEST_ID: usize = 128;
 
 /// A request to be written, besides its own head.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Outbound<'a> {
     /// The request's head, as the client sent it.
     pub parts: &'a Parts,
@@ -58,6 +68,15 @@ pub struct Outbound<'a> {
     pub changes: &'a HeaderChanges,
 }
 
+/// The head of a request for HTTP/2.
+#[derive(Debug)]
+pub struct Http2Head {
+    /// The head.
+    pub head: http::Request<()>,
+    /// There when it asks for a tunnel.
+    pub switch: Option<Switch>,
+}
+
 impl Outbound<'_> {
     /// Writes the head for an endpoint into `out`, which is empty.
     pub fn encode(&self, out: &mut BytesMut) {
@@ -69,6 +88,70 @@ impl Outbound<'_> {
         } else {
             field(out, b"host", self.host.as_bytes());
         }
+        self.encode_fields(out);
+        self.encode_connection(out);
+        out.put_slice(b"\r\n");
+    }
+
+    /// The head for an endpoint that speaks HTTP/2 (RFC 9113, section 8.3.1). A WebSocket is asked for by extended CONNECT (RFC
+    /// 8441, section 5); another protocol cannot be.
+    ///
+    /// # Errors
+    /// When the host is none that a URL could have.
+    pub fn to_http2(&self) -> Result<Http2Head, ProxyError> {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.version = Version::HTTP_2;
+        head.method = self.parts.method.clone();
+        head.uri = self.uri()?;
+        head.headers.reserve(self.parts.headers.len() + 8);
+        self.encode_fields(&mut head.headers);
+        if self.present.te && accepts_trailers(&self.parts.headers) {
+            head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        let asks = |protocol: &&HeaderValue| {
+            protocol.as_bytes().eq_ignore_ascii_case(websocket::NAME.as_bytes())
+        };
+        let switch = self.upgrade.filter(asks).map(|protocol| {
+            head.method = Method::CONNECT;
+            head.extensions.insert(Protocol::from_static(websocket::NAME));
+            let key = head.headers.remove(header::SEC_WEBSOCKET_KEY);
+            Switch {
+                protocol: protocol.clone(),
+                accept: key.map(|key| websocket::accept(key.as_bytes())),
+            }
+        });
+        Ok(Http2Head { head: http::Request::from_parts(head, ()), switch })
+    }
+
+    fn uri(&self) -> Result<Uri, ProxyError> {
+        let authority = match self.host.is_empty() {
+            true => Authority::try_from(self.url.authority()),
+            false => Authority::try_from(self.host.as_bytes()),
+        };
+        let (path, query) = (&self.url.path, self.query);
+        let target = if self.path == "*" && path.is_empty() {
+            Ok(PathAndQuery::from_static("*"))
+        } else {
+            let path = [&**path, if self.path == "*" { "" } else { self.path }].concat();
+            PathAndQuery::try_from(match query {
+                Some(query) => [&path, "?", query].concat(),
+                None => path,
+            })
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(match self.url.scheme {
+            Scheme::Http => http::uri::Scheme::HTTP,
+            Scheme::Https => http::uri::Scheme::HTTPS,
+        });
+        let invalid = |_| ProxyError::BadRequest("the Host or the target is not valid in a URL");
+        parts.authority = Some(authority.map_err(invalid)?);
+        parts.path_and_query = Some(target.map_err(invalid)?);
+        Uri::from_parts(parts)
+            .map_err(|_| ProxyError::BadRequest("the target is not valid in a URL"))
+    }
+
+    /// Writes all fields but `Host` and those that concern the connection.
+    fn encode_fields<S: Sink>(&self, out: &mut S) {
         let nominated = match self.present.connection {
             true => nominated(&self.parts.headers),
             false => SmallVec::new(),
@@ -76,6 +159,8 @@ impl Outbound<'_> {
         let passes = |name: &HeaderName| {
             !is_dropped(name) || self.forwarded.is_believed() && is_hearsay(name.as_str())
         };
+        // HTTP/2 lets clients cut cookies into pieces, HTTP/1 does not (RFC 9113, section 8.2.3).
+        let joins_cookies = S::IS_HTTP1 && self.parts.version == Version::HTTP_2;
         let mut fields = Fields::new(out, self.changes);
         for (name, value) in &self.parts.headers {
             if passes(name) && !nominated.contains(name) {
@@ -83,9 +168,16 @@ impl Outbound<'_> {
                     header::EXPECT if !self.may_expect(value) => {}
                     header::MAX_FORWARDS => match hops::after_this(self.parts) {
                         Some(left) => fields.put(name, itoa::Buffer::new().format(left).as_bytes()),
-                        None => fields.put(name, value.as_bytes()),
+                        None => fields.keep(name, value),
                     },
-                    _ => fields.put(name, value.as_bytes()),
+                    header::COOKIE if joins_cookies => {
+                        let mut pieces = self.parts.headers.get_all(name).iter();
+                        // All of them where the first is.
+                        if pieces.next().is_some_and(|first| std::ptr::eq(first, value)) {
+                            put_cookies(&self.parts.headers, &mut fields);
+                        }
+                    }
+                    _ => fields.keep(name, value),
                 }
             }
         }
@@ -98,14 +190,12 @@ impl Outbound<'_> {
         };
         if self.present.via {
             for before in self.parts.headers.get_all(header::VIA) {
-                fields.put(&header::VIA, before.as_bytes());
+                fields.keep(&header::VIA, before);
             }
         }
         fields.put(&header::VIA, via);
         fields.put(&X_REQUEST_ID, self.request_id.as_bytes());
         fields.finish();
-        self.encode_connection(out);
-        out.put_slice(b"\r\n");
     }
 
     fn encode_line(&self, out: &mut BytesMut) {
@@ -130,19 +220,20 @@ impl Outbound<'_> {
         awaited || !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
     }
 
-    fn encode_framing(&self, out: &mut BytesMut) {
+    fn encode_framing<S: Sink>(&self, out: &mut S) {
         match self.framing {
             Framing::Length(length) => {
-                field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+                out.put(&header::CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes());
             }
-            Framing::Chunked => field(out, b"transfer-encoding", b"chunked"),
+            // HTTP/2 frames every body.
+            Framing::Chunked if S::IS_HTTP1 => out.put(&header::TRANSFER_ENCODING, b"chunked"),
             // Some servers insist on a length where a body would be usual.
             Framing::Empty
                 if [Method::POST, Method::PUT, Method::PATCH].contains(&self.parts.method) =>
             {
-                field(out, b"content-length", b"0");
+                out.put(&header::CONTENT_LENGTH, b"0");
             }
-            Framing::Empty | Framing::UntilClose => {}
+            Framing::Empty | Framing::Chunked | Framing::UntilClose => {}
         }
     }
 
@@ -162,46 +253,14 @@ impl Outbound<'_> {
     }
 }
 
-fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
-}
-
-/// Writes fields, without those that a route takes away.
-#[derive(Debug)]
-pub struct Fields<'a> {
-    /// For what the route must not change.
-    pub out: &'a mut BytesMut,
-    /// `None` when nothing is changed.
-    changes: Option<&'a HeaderChanges>,
-}
-
-impl<'a> Fields<'a> {
-    /// Writes into `out` what `changes` leave.
-    pub fn new(out: &'a mut BytesMut, changes: &'a HeaderChanges) -> Self {
-        Self { out, changes: (!changes.is_empty()).then_some(changes) }
-    }
-
-    /// Whether every field is written as it is put.
-    pub fn are_unchanged(&self) -> bool {
-        self.changes.is_none()
-    }
-
-    /// Writes a field.
-    pub fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        if !self.changes.is_some_and(|changes| takes_away(changes, name)) {
-            field(self.out, name.as_str().as_bytes(), value);
-        }
-    }
-
-    /// Writes the fields that the route sets and adds.
-    fn finish(self) {
-        let Some(changes) = self.changes else { return };
-        for (name, value) in changes.set.iter().chain(&changes.add) {
-            field(self.out, name.as_str().as_bytes(), value.as_bytes());
+/// Writes a client's cookies as one field.
+fn put_cookies<S: Sink>(headers: &HeaderMap, fields: &mut Fields<'_, S>) {
+    let pieces: SmallVec<[_; 4]> = headers.get_all(header::COOKIE).iter().collect();
+    match pieces.as_slice() {
+        [only] => fields.keep(&header::COOKIE, only),
+        several => {
+            let several: Vec<_> = several.iter().map(|piece| piece.as_bytes()).collect();
+            fields.put(&header::COOKIE, &several.join(&b"; "[..]));
         }
     }
 }
@@ -303,13 +362,23 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// The protocol that the request asks to switch to, if it may be passed on. `h2c` may not: an endpoint that switched to
-/// HTTP/2 would take requests that we never saw.
+/// HTTP/2 would take requests that we never saw. Nor may what is no list of protocols: who forgives more than we do could read
+/// one in it.
 pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
     let protocol = parts.headers.get(header::UPGRADE)?;
     let asked = parts.version == Version::HTTP_11
         && has_token(&parts.headers, header::CONNECTION, b"upgrade")
-        && !tokens(protocol).any(|token| token.to_ascii_lowercase().starts_with(b"h2c"));
+        && tokens(protocol)
+            .all(|token| is_protocol(token) && !token.to_ascii_lowercase().starts_with(b"h2c"));
     asked.then_some(protocol)
+}
+
+/// A name, and perhaps a version (RFC 9110, section 7.8).
+fn is_protocol(item: &[u8]) -> bool {
+    let is_token_byte =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let mut parts = item.splitn(2, |byte| *byte == b'/');
+    parts.all(|part| !part.is_empty() && part.iter().all(is_token_byte))
 }
 
 /// Whether the client waits for a 100 before it sends the body, and the endpoint hears of it.

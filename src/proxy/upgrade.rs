@@ -3,15 +3,14 @@
 use super::client::ClientState;
 use super::record::Record;
 use super::timer::Alarm;
-use crate::backend::connection::Connection;
+use crate::backend::exchange::Upgraded;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::Instant;
 
 /// The size of each direction's buffer: a WebSocket's frames are small, and there may be many connections.
@@ -20,7 +19,7 @@ const BUFFER: usize = 16 * 1024;
 /// What a connection turns into once its 101 is written.
 pub struct Upgrade {
     /// The endpoint's side.
-    pub connection: Connection,
+    pub connection: Upgraded,
     /// The request that asked for it; ends with the conversation.
     pub record: Box<Record>,
     /// How long both sides may be silent.
@@ -35,7 +34,7 @@ impl std::fmt::Debug for Upgrade {
 
 /// The endpoint's side of a conversation; counts what it sends.
 struct EndpointSide {
-    stream: TcpStream,
+    stream: Upgraded,
     sent: u64,
 }
 
@@ -46,14 +45,11 @@ pub async fn converse(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
     state: Rc<ClientState>,
 ) {
-    let Upgrade { mut connection, mut record, idle } = upgrade;
-    let mut side = EndpointSide { stream: connection.stream, sent: 0 };
-    let from_endpoint = connection.received.split().freeze();
+    let Upgrade { connection, mut record, idle } = upgrade;
+    let mut side = EndpointSide { stream: connection, sent: 0 };
     let ended = {
-        let mut conversation = pin!(async {
-            client.write_all(&from_endpoint).await?;
-            copy_bidirectional_with_sizes(&mut client, &mut side, BUFFER, BUFFER).await
-        });
+        let mut conversation =
+            pin!(copy_bidirectional_with_sizes(&mut client, &mut side, BUFFER, BUFFER));
         let mut alarm = Alarm::new(Rc::clone(&record.worker.timers));
         std::future::poll_fn(|cx| {
             state.register(cx);
@@ -77,7 +73,7 @@ pub async fn converse(
         })
         .await
     };
-    record.bytes = from_endpoint.len() as u64 + side.sent;
+    record.bytes = side.sent;
     record.complete = true;
     record.reason = ended;
 }
@@ -104,8 +100,8 @@ impl AsyncWrite for EndpointSide {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,9 +5,13 @@
 mod client;
 #[path = "proxy/harness.rs"]
 mod harness;
+#[path = "proxy/http2_endpoint.rs"]
+mod http2_endpoint;
 
 #[path = "proxy/affinity.rs"]
 mod affinity;
+#[path = "proxy/attack.rs"]
+mod attack;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/conformance.rs"]
@@ -52,3 +56,5 @@ mod timeouts;
 mod trust;
 #[path = "proxy/upgrades.rs"]
 mod upgrades;
+#[path = "proxy/upstream_http2.rs"]
+mod upstream_http2;

@@ -1,13 +1,13 @@
 //! The sending half of an exchange: what is staged to be written, in order.
 
 use super::Framing;
+use crate::backend::connection::Stream;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 /// Pieces up to this size are copied behind what is staged already, so that one write takes all.
 const COPY_LIMIT: usize = 8 * 1024;
@@ -134,10 +134,10 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Writes everything that is staged.
+    /// Writes everything that is staged, to the wire.
     pub fn poll_write(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.is_written() {
@@ -153,7 +153,7 @@ impl Outgoing {
             }
             self.advance(written);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(stream).poll_flush(cx)
     }
 
     fn advance(&mut self, mut written: usize) {

@@ -2,7 +2,8 @@
 
 use super::Journey;
 use crate::backend::connection::ConnectError;
-use crate::backend::http1::{Exchange, ExchangeError};
+use crate::backend::exchange::{Exchange, ExchangeError};
+use crate::backend::http2::Unprocessed;
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
 use crate::proxy::error::ProxyError;
@@ -24,7 +25,7 @@ pub(super) struct Failure {
 pub(super) enum Cause {
     /// No connection was made.
     Connect,
-    /// A connection that had idled was closed by the endpoint as we began to use it.
+    /// A connection that had carried requests before was closed by the endpoint as we began to use it.
     Stale,
     /// Closed, reset or too slow before the response's head.
     Reset,
@@ -45,7 +46,8 @@ impl Journey<'_> {
     /// Lets the endpoint's record show the failure, unless it was the client's or a stale connection's.
     pub(super) fn judge(&self, endpoint: &Endpoint, failure: &Failure) {
         let is_endpoints = match failure.error {
-            ProxyError::Connect(ConnectError::Exhausted(_)) => false,
+            ProxyError::Connect(ConnectError::Exhausted(_))
+            | ProxyError::Exchange(ExchangeError::NoTunnel) => false,
             ProxyError::Connect(_)
             | ProxyError::Exchange(_)
             | ProxyError::RequestTimeout(_)
@@ -132,13 +134,20 @@ pub(super) fn cause(error: &ProxyError, may_be_stale: bool) -> Cause {
     match error {
         ProxyError::Connect(_) => Cause::Connect,
         ProxyError::Exchange(ExchangeError::NoResponse(_)) if may_be_stale => Cause::Stale,
-        ProxyError::Exchange(ExchangeError::NoResponse(_) | ExchangeError::HeadCut(_))
+        // It closes what we began to use: another connection will do.
+        ProxyError::Exchange(ExchangeError::Unprocessed(Unprocessed::GoneAway)) => Cause::Stale,
+        ProxyError::Exchange(
+            ExchangeError::NoResponse(_)
+            | ExchangeError::HeadCut(_)
+            | ExchangeError::Unprocessed(Unprocessed::Refused),
+        )
         | ProxyError::AttemptTimeout(_) => Cause::Reset,
         ProxyError::Exchange(
             ExchangeError::BodyCut(_)
             | ExchangeError::Malformed(_)
             | ExchangeError::HeadTooLarge
-            | ExchangeError::RequestBody,
+            | ExchangeError::RequestBody
+            | ExchangeError::NoTunnel,
         )
         | ProxyError::BadRequest(_)
         | ProxyError::BadPath(_)

@@ -2,15 +2,16 @@
 
 use super::again::{Cause, Failure, cause, failure};
 use super::{Answer, Attempt, Inbound, Journey};
-use crate::backend::connection::{ConnectError, Connection};
+use crate::backend::exchange::{Carrier, Exchange, ExchangeError};
 use crate::backend::http1::response::Head;
-use crate::backend::http1::{Exchange, Framing, Request};
+use crate::backend::http1::{self, Framing};
+use crate::backend::http2;
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
 use crate::proxy::error::ProxyError;
 use crate::proxy::filters::takes_away;
 use crate::proxy::forwarded::Forwarded;
-use crate::proxy::headers::{self, Outbound};
+use crate::proxy::headers::{self, Http2Head, Outbound};
 use crate::proxy::request_body::{REPLAY_LIMIT, RequestBody};
 use crate::proxy::service::scheme;
 use http::{Method, StatusCode, Version, header};
@@ -28,10 +29,6 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// a reset comes back for it, within one round trip. This is one between most continents. Whatever fails later is the work
 /// of an endpoint that had the request, and is held to the rules of retries.
 const STALE_WITHIN: Duration = Duration::from_millis(250);
-/// How often a socket is looked for when there is none left, and for how long if `timeouts.connect` does not say.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
-const EXHAUSTED_AT_MOST: Duration = Duration::from_secs(2);
-
 impl Journey<'_> {
     /// One attempt on `endpoint`.
     pub(super) async fn attempt(
@@ -47,20 +44,26 @@ impl Journey<'_> {
                 return Attempt::Failed(Failure { error, cause, processed: false, body });
             }
         };
-        let connection = match self.connect(endpoint).await {
-            Ok(connection) => connection,
+        let carrier = match self.connect(endpoint).await {
+            Ok(carrier) => carrier,
             Err(error) => {
                 let cause = cause(&error, false);
                 return Attempt::Failed(Failure { error, cause, processed: false, body });
             }
         };
-        let is_reused = connection.is_reused;
+        let is_reused = carrier.is_reused();
         let started = if is_reused && self.record.attempts == 1 && self.framing == Framing::Empty {
             self.record.started
         } else {
             Instant::now()
         };
-        let mut exchange = self.exchange(endpoint, connection, framing, body);
+        let mut exchange = match self.exchange(endpoint, carrier, framing, body) {
+            Ok(exchange) => exchange,
+            Err((error, body)) => {
+                let cause = Cause::Fatal;
+                return Attempt::Failed(Failure { error, cause, processed: false, body });
+            }
+        };
         match self.await_head(&mut exchange, started).await {
             Ok(head) => {
                 let now = Instant::now();
@@ -81,49 +84,61 @@ impl Journey<'_> {
     fn exchange(
         &self,
         endpoint: &Endpoint,
-        mut connection: Connection,
+        carrier: Carrier,
         framing: Framing,
         body: RequestBody,
-    ) -> Exchange<RequestBody> {
-        let mut head = std::mem::take(&mut connection.scratch);
+    ) -> Result<Exchange<RequestBody>, (ProxyError, RequestBody)> {
         let Inbound { parts, present, host, route, .. } = self.inbound;
         let filters = &route.model.filters;
-        let upgrade = present.upgrade.then(|| headers::upgrade(parts)).flatten();
         let client = self.record.client_address;
         let scheme = match client {
             Some(_) => scheme(self.context, &parts.headers),
             None => self.context.peer.scheme,
         };
-        let forwarded = Forwarded { peer: &self.context.peer, client, scheme, host };
-        self.record.request_id.with(|request_id| {
-            Outbound {
-                parts,
-                present: *present,
-                host: filters.rewrite.host.as_ref().unwrap_or(host),
-                path: self.path,
-                query: parts.uri.query(),
-                url: endpoint.url(),
-                framing,
-                forwarded,
-                request_id,
-                upgrade,
-                changes: &filters.request_headers,
-            }
-            .encode(&mut head);
-        });
-        let request = Request {
-            head,
+        let outbound = Outbound {
+            parts,
+            present: *present,
+            host: filters.rewrite.host.as_ref().unwrap_or(host),
+            path: self.path,
+            query: parts.uri.query(),
+            url: endpoint.url(),
             framing,
-            body,
-            // HTTP/1.0 knows no 100.
-            hold_body: present.expect
-                && headers::expects_continue(parts)
-                && !endpoint.speaks_http10()
-                && !takes_away(&filters.request_headers, &header::EXPECT),
-            is_head: parts.method == Method::HEAD,
-            wants_upgrade: upgrade.is_some(),
+            forwarded: Forwarded { peer: &self.context.peer, client, scheme, host },
+            request_id: "",
+            upgrade: present.upgrade.then(|| headers::upgrade(parts)).flatten(),
+            changes: &filters.request_headers,
         };
-        Exchange::new(connection, request)
+        // HTTP/1.0 knows no 100.
+        let hold_body = present.expect
+            && headers::expects_continue(parts)
+            && !endpoint.speaks_http10()
+            && !takes_away(&filters.request_headers, &header::EXPECT);
+        match carrier {
+            Carrier::Http1(mut connection) => {
+                let mut head = std::mem::take(&mut connection.scratch);
+                self.record.request_id.with(|request_id| {
+                    Outbound { request_id, ..outbound }.encode(&mut head);
+                });
+                let is_head = parts.method == Method::HEAD;
+                let wants_upgrade = outbound.upgrade.is_some();
+                let request =
+                    http1::Request { head, framing, body, hold_body, is_head, wants_upgrade };
+                Ok(Exchange::Http1(http1::Exchange::new(connection, request)))
+            }
+            Carrier::Http2(place) => {
+                let id = &self.record.request_id;
+                match id.with(|request_id| Outbound { request_id, ..outbound }.to_http2()) {
+                    Ok(Http2Head { switch: Some(_), .. }) if !place.allows_tunnels() => {
+                        Err((ExchangeError::NoTunnel.into(), body))
+                    }
+                    Ok(Http2Head { head, switch }) => {
+                        let request = http2::Request { head, framing, body, hold_body, switch };
+                        Ok(Exchange::Http2(Box::new(http2::Exchange::new(place, request))))
+                    }
+                    Err(error) => Err((error, body)),
+                }
+            }
+        }
     }
 
     /// How the body is delimited towards `endpoint`. HTTP/1.0 knows no chunks, so a small body's length is found out first.
@@ -140,63 +155,6 @@ impl Journey<'_> {
             Ok(Some(all)) if body.rewind() => Ok(Framing::Length(all.len() as u64)),
             Ok(_) => Err(ProxyError::LengthRequired),
             Err(_) => Err(body.take_failure().unwrap_or(ProxyError::LengthRequired)),
-        }
-    }
-
-    /// A connection to `endpoint`: one that idles, or a new one.
-    async fn connect(&mut self, endpoint: &Arc<Endpoint>) -> Result<Connection, ProxyError> {
-        if !self.replayed {
-            // What must not be sent twice is worth a closer look at the connection first.
-            let thorough = !self.inbound.parts.method.is_idempotent();
-            let mut pool = self.context.worker.pool.borrow_mut();
-            if let Some(connection) = pool.take(endpoint.id(), self.record.started, thorough) {
-                return Ok(connection);
-            }
-        }
-        let connecting = Box::pin(self.open(endpoint));
-        let connected = self.in_time(connecting).await?;
-        match &connected {
-            Ok(_) => {
-                let now = Nanos::now();
-                if endpoint.connected(now) {
-                    self.backend().refresh(now);
-                }
-            }
-            // Our own want says nothing about the endpoint.
-            Err(ConnectError::Exhausted(_)) => {}
-            Err(
-                ConnectError::NoAddress(_)
-                | ConnectError::Failed { .. }
-                | ConnectError::TimedOut { .. },
-            ) => {
-                let now = Nanos::now();
-                endpoint.connect_failed(now);
-                self.backend().refresh(now);
-            }
-        }
-        Ok(connected?)
-    }
-
-    /// A new connection to `endpoint`. When there is no socket left here, whoever was accepted waits for one to become free, or
-    /// for a connection to `endpoint`, for as long as a connect may take: others' responses end meanwhile.
-    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
-        let timeout = self.target.timeouts.connect;
-        let until = Instant::now() + timeout.unwrap_or(EXHAUSTED_AT_MOST);
-        loop {
-            let connected = Connection::connect(&endpoint.resolution(), timeout).await;
-            let is_exhausted = matches!(connected, Err(ConnectError::Exhausted(_)));
-            if !is_exhausted || Instant::now() >= until {
-                return connected;
-            }
-            // What only idles gives way.
-            self.context.worker.pool.borrow_mut().retain(|id| id == endpoint.id());
-            tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            if !self.replayed {
-                let mut pool = self.context.worker.pool.borrow_mut();
-                if let Some(connection) = pool.take(endpoint.id(), Instant::now(), true) {
-                    return Ok(connection);
-                }
-            }
         }
     }
 
