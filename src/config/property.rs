@@ -1,6 +1,6 @@
 //! What holds for all bytes. Tests and `fuzz/` look for those for which it does not.
 
-use super::{load, write};
+use super::{Surroundings, load, write};
 
 /// A file is refused with places and words, or says the same when it is written out and read back; nothing ends the process.
 pub fn holds(bytes: &[u8]) {
@@ -9,7 +9,8 @@ pub fn holds(bytes: &[u8]) {
         "EMPTY" => Some(String::new()),
         _ => None,
     };
-    let loaded = match load(bytes, "config.yaml", &variables) {
+    let surroundings = Surroundings { variables: &variables, ..Surroundings::none() };
+    let loaded = match load(bytes, "config.yaml", &surroundings) {
         Ok(loaded) => loaded,
         Err(problems) => {
             assert!(!problems.list().is_empty());
@@ -19,7 +20,7 @@ pub fn holds(bytes: &[u8]) {
         }
     };
     let written = write::write(&loaded.model);
-    match load(written.as_bytes(), "written.yaml", &|_| None) {
+    match load(written.as_bytes(), "written.yaml", &Surroundings::none()) {
         Ok(read) => assert_eq!(read.model, loaded.model, "{written}"),
         Err(problems) => panic!("{problems}\n{written}"),
     }

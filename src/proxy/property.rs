@@ -8,6 +8,7 @@ use super::forward;
 use super::forwarded::{Forwarded, Peer};
 use super::headers::{Outbound, upgrade};
 use super::present::Present;
+use super::request_body::Incoming;
 use super::validate;
 use crate::backend::http1::Framing;
 use crate::model::path::NormalPath;
@@ -15,7 +16,6 @@ use crate::model::{EndpointUrl, HeaderChanges, Scheme};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, Version, request::Parts};
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -32,12 +32,15 @@ const PEER: &str = "192.0.2.1";
 /// no field that concerned the client's connection, and no claim of a client's about itself. Says how many arrived.
 pub fn holds(bytes: &[u8]) -> usize {
     let arrived = Cell::new(0);
-    let service = service_fn(async |request: Request<Incoming>| {
-        let framing = forward::framing(request.body());
+    let service = service_fn(async |request: Request<hyper::body::Incoming>| {
         let (parts, body) = request.into_parts();
+        let body = Incoming::Http1(body);
+        let framing = forward::framing(&body);
         let is_arrived = [false, true].map(|is_trusted| arrives(&parts, framing, is_trusted));
         arrived.update(|arrived| arrived + usize::from(is_arrived[0]));
-        let _ = body.collect().await;
+        if let Incoming::Http1(body) = body {
+            let _ = body.collect().await;
+        }
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
     let client = TokioIo::new(tokio::io::join(bytes, tokio::io::sink()));
@@ -56,7 +59,7 @@ pub fn holds(bytes: &[u8]) -> usize {
 
 /// Whether a request goes on; if so, what arrives is what must.
 fn arrives(parts: &Parts, framing: Framing, is_trusted: bool) -> bool {
-    let peer = Peer::new(PEER.parse().unwrap());
+    let peer = Peer::new(PEER.parse().unwrap(), false, None);
     let trusted: Vec<IpNet> =
         is_trusted.then(|| PEER.parse::<std::net::IpAddr>().unwrap().into()).into_iter().collect();
     let present = Present::of(&parts.headers);

@@ -101,7 +101,8 @@ impl Tables {
 pub fn model(routes: Vec<model::Route>) -> Model {
     let text = "listeners: [{name: http, address: 127.0.0.1:0}, {name: other, address: 127.0.0.1:0}]\n\
                 backends: [{name: a, algorithm: RoundRobin, endpoints: [http://127.0.0.1:1]}]\n";
-    let mut model = config::load(text.as_bytes(), "test", &|_| None).unwrap().model;
+    let mut model =
+        config::load(text.as_bytes(), "test", &config::Surroundings::none()).unwrap().model;
     let mut second = model.backends[0].clone();
     second.name = Arc::from("b");
     model.backends.push(second);
@@ -111,7 +112,7 @@ pub fn model(routes: Vec<model::Route>) -> Model {
 
 /// Its backends.
 pub fn backends(model: &Model) -> Vec<Arc<Backend>> {
-    model.backends.iter().map(|backend| Backend::compile(backend, None, 1)).collect()
+    model.backends.iter().map(|backend| Backend::compile(backend, None, 1).unwrap()).collect()
 }
 
 /// The positions of the route and the match that take the request.

@@ -3,6 +3,7 @@
 use crate::config::BUILT_IN;
 use crate::config::property::holds as ends;
 use proptest::prelude::*;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Pieces that files are made of, and that break them.
