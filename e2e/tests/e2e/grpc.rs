@@ -4,9 +4,9 @@ use crate::scene::config;
 use crate::secure::{self, HOST};
 use e2e::grpc::{GrpcClient, GrpcServer, SERVICE, all, word};
 use e2e::{Authority, Connection, Dial, Outrigger, Tls, eventually, in_time};
-use prost::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use testserver::Server;
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
@@ -122,16 +122,17 @@ async fn a_deadline_is_told_to_the_server_and_kept() {
     let answer = client.unary("Echo", ask).await.unwrap();
     assert!(answer.metadata().contains_key("x-timeout"), "{:?}", answer.metadata());
 
-    // By hand: tonic's client would keep the deadline itself. The head of a message is a flag and its length.
-    let message = word("a", 20_000).encode_to_vec();
-    let framed = [&[0, 0, 0, 0, message.len() as u8][..], &message].concat();
-    let request = http::Request::post(format!("/{SERVICE}/Wait"))
+    // By hand, since tonic's client and server would keep the deadline themselves.
+    let silent = Server::builder().http2().start().await.unwrap();
+    outrigger.reload(&config("RoundRobin", &[silent.url()], H2C)).await;
+    let request = http::Request::post("/hold")
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("grpc-timeout", "200m");
     let begun = Instant::now();
     let mut connection = Connection::open(Dial::to(outrigger.address()).http2()).await.unwrap();
-    let answer = connection.send(request.body(framed.into()).unwrap()).await.unwrap();
+    let request = request.body(vec![0; 5].into()).unwrap();
+    let answer = in_time("the deadline", connection.send(request)).await.unwrap();
     let status = [answer.headers.get("grpc-status"), answer.trailers.get("grpc-status")];
     assert_eq!(status.into_iter().flatten().next().unwrap(), "4", "{answer:?}");
     assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
