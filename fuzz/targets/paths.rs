@@ -3,5 +3,8 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|path: &str| {
-    outrigger::model::path::property::holds(path);
+    // The parser of requests gives no other.
+    if path.starts_with('/') {
+        outrigger::model::path::property::holds(path);
+    }
 });

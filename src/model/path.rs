@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 3986, section 6.2.2: percent-encoded letters, digits, `-`, `.`, `_` and `~` are decoded, what must not stand in a
 //! path as it is gets encoded, the hexadecimal digits are in upper case, and `.` and `..` segments are resolved. Refused is
-//! what two readers could understand differently: an encoded slash, backslash or NUL, a bare backslash, a malformed escape,
+//! what two readers could understand differently: an encoded slash, backslash or NUL, a bare backslash or NUL, a malformed escape,
 //! and a `..` above the root.
 //!
 //! Two things mean the same to some applications and not to others: a reserved character and its escape (`:` and `%3A`, section
@@ -125,6 +125,7 @@ fn recode(path: &str) -> Result<String, &'static str> {
     while let Some(byte) = bytes.next() {
         match byte {
             b'\\' => return Err("contains a backslash"),
+            0 => return Err("contains a NUL"),
             b'%' => {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 let escaped = digit(bytes.next()).zip(digit(bytes.next()));
@@ -265,6 +266,7 @@ mod tests {
             ("/a%5cb", "contains an encoded backslash (`%5C`)"),
             ("/a\\b", "contains a backslash"),
             ("/a%00", "contains an encoded NUL (`%00`)"),
+            ("/a\0", "contains a NUL"),
             ("/a%", "contains a `%` without two hexadecimal digits"),
             ("/a%4", "contains a `%` without two hexadecimal digits"),
             ("/a%é1", "contains a `%` without two hexadecimal digits"),
@@ -312,7 +314,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_normal_form_is_its_own(path in "/[a-c./%2EeFf5C3:;~é|\\\\]{0,24}") {
+        fn the_normal_form_is_its_own(path in "/[a-c./%2EeFf5C3:;~é|\\\\\\x00\\x1f ]{0,24}") {
             property::holds(&path);
         }
     }
