@@ -8,8 +8,9 @@ use std::process::Stdio;
 use testserver::Step;
 use tokio::process::Command;
 
-/// The page puts what it finds into itself, where `--dump-dom` shows it, and tells the server when it is done.
-const PAGE: &str = r#"<!doctype html><title>test</title><link rel="icon" href="data:,"><p id="found">nothing yet</p>
+/// The page puts what it finds into itself and then says so by `/health`. It is loaded, and so shown by `--dump-dom`, when
+/// its picture has come, which the test lets go then.
+const PAGE: &str = r#"<!doctype html><title>test</title><link rel="icon" href="data:,"><p id="found">nothing yet</p><img src="/hold">
 <script>
 const found = { page: performance.getEntriesByType("navigation")[0].nextHopProtocol };
 async function run() {
@@ -26,6 +27,7 @@ async function run() {
 }
 run().catch(error => { found.error = String(error); }).finally(() => {
   document.getElementById("found").textContent = JSON.stringify(found);
+  fetch("/health");
 });
 </script>
 "#;
@@ -54,7 +56,7 @@ async fn chromium_loads_a_page_over_http_2_and_talks_over_a_websocket() {
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--virtual-time-budget=15000"])
+        .args(["--disable-dev-shm-usage"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("--ignore-certificate-errors-spki-list={spki}"))
         .arg(format!("--host-resolver-rules=MAP {HOST} 127.0.0.1"))
@@ -63,7 +65,15 @@ async fn chromium_loads_a_page_over_http_2_and_talks_over_a_websocket() {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let said = in_time("the browser", e2e::said(command)).await;
+    let letting_go = async {
+        eventually("the page's word", async || {
+            (scene.server.requests_to("/health") > 0).then_some(())
+        })
+        .await;
+        scene.server.release();
+    };
+    let (said, ()) =
+        in_time("the browser", async { tokio::join!(e2e::said(command), letting_go) }).await;
     let found = said.out.split("<p id=\"found\">").nth(1).and_then(|it| it.split("</p>").next());
     let found = found.unwrap_or_else(|| panic!("no page: {said:#?}"));
     let found: serde_json::Value =

@@ -279,6 +279,7 @@ async fn a_handshake_that_does_not_come_is_ended() {
     let mut connection = Connection::open(scene.dial()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(connection.get("/health").await.unwrap().status, 200);
+    drop(connection);
     scene.outrigger.stop().await;
 }
 
@@ -293,6 +294,7 @@ async fn who_speaks_http_to_the_tls_port_hangs_nowhere_and_gets_nothing_of_the_e
     assert_eq!(scene.server.counts().requests, 0);
     let mut connection = Connection::open(scene.dial()).await.unwrap();
     assert_eq!(connection.get("/health").await.unwrap().status, 200);
+    drop(connection);
     scene.outrigger.stop().await;
 }
 
