@@ -10,6 +10,7 @@ use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, 
 use crate::config::{self, Expired, Loaded, Problems, Surroundings};
 use crate::control::{Control, Effects, Origin, patiently, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
+use crate::model::{Listener, Model};
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
 use crate::snapshot::source::{self, SourceStatus};
@@ -251,7 +252,7 @@ impl Running {
         let first_round = lifecycle.hold_ready("first probe round");
         let _probes = probe::start(Arc::clone(&self.control.store), first_round);
         drop(self.starting);
-        announce(&self.bound, self.control.workers);
+        announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
         // Owned to the end: the admin and probes ports tell of the closing, too.
         let mut control = self.control;
@@ -334,9 +335,11 @@ fn samples(
     })
 }
 
-fn announce(bound: &Bound, workers: usize) {
+fn announce(bound: &Bound, model: &Model, workers: usize) {
     for (name, address) in &bound.listeners {
-        tracing::info!("listener {name} on http://{address}, {workers} workers");
+        let is_tls = |known: &Listener| known.name == *name && known.tls.is_some();
+        let scheme = if model.listeners.iter().any(is_tls) { "https" } else { "http" };
+        tracing::info!("listener {name} on {scheme}://{address}, {workers} workers");
     }
     if let Some(address) = bound.admin {
         tracing::info!("admin on http://{address}: /status, /metrics, /livez, /readyz");

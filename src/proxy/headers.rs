@@ -98,7 +98,7 @@ impl Outbound<'_> {
     ///
     /// # Errors
     /// When the host is none that a URL could have.
-    pub fn to_http2(&self) -> Result<Http2Head, ProxyError> {
+    pub fn for_http2(&self) -> Result<Http2Head, ProxyError> {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.version = Version::HTTP_2;
         head.method = self.parts.method.clone();

@@ -44,7 +44,7 @@ pub async fn serve(
                 let tunnel = Tunnel::new(send, body, Rc::clone(&context.client));
                 upgrade::converse(*upgrade, tunnel, Rc::clone(&context.client)).await;
             }
-            None => pass_on(&context, response, respond, is_head).await,
+            None => pass_on(&context, refused(response), respond, is_head).await,
         }
         return;
     }
@@ -52,6 +52,16 @@ pub async fn serve(
     let response = answer(&context, parts, Incoming::Http2(body), respond).await;
     let Some((response, respond)) = response else { return };
     pass_on(&context, response, respond, is_head).await;
+}
+
+/// The answer of an endpoint that opens no tunnel. A success would say that there is one (RFC 8441, section 5).
+fn refused(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        let status = HeaderValue::from_static("outrigger; error=http_upgrade_failed");
+        response.headers_mut().insert("proxy-status", status);
+    }
+    response
 }
 
 /// Waits for the response's head; `None` if the client wants it no more.

@@ -199,7 +199,7 @@ async fn our_own_answers_to_calls_are_statuses_of_grpc() {
     let proxy = Config::to_urls(vec![url])
         .routes("{ name: r, matches: [{ path: { prefix: /shop } }], backends: [{ name: test }] }")
         .start();
-    let mut call = async |path: &str| -> (u16, String, String) {
+    let call = async |path: &str| -> (u16, String, String) {
         let mut client = Client::to(proxy.address).await;
         client
             .send(format!(
