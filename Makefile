@@ -32,6 +32,6 @@ soak: ## Mixed traffic, reloads and faults for MINUTES=30; fails if a request do
 	cargo build --release --locked -p outrigger
 	cargo run --release --locked -p e2e --bin soak -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-bench: ## Outrigger beside its peers (NGINX, HAProxy and what bench/peers/install brings): 25 minutes
+bench: ## Outrigger beside its peers (NGINX, HAProxy and what bench/peers/install brings): 40 minutes
 	bench/peers/install
 	cargo run --release --locked -p bench

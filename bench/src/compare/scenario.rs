@@ -175,7 +175,7 @@ pub(crate) const ALL: [Scenario; 19] = [
     Scenario {
         name: "tls-handshakes-pq",
         title: "TLS handshakes, post-quantum",
-        what: "as above, but the client offers X25519MLKEM768 before X25519, with a share for each, as browsers do; who does not \
+        what: "as in *TLS handshakes*, but the client offers X25519MLKEM768 before X25519, with a share for each, as browsers do; who does not \
                know it takes X25519. Outrigger is there with X25519 alone, too",
         field: Field::PostQuantum,
         limits: &[],
