@@ -12,6 +12,7 @@ mod tests;
 
 pub use resolve::resolve_all;
 
+use crate::backend::Backend;
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, Thresholds};
 use crate::lifecycle::ReadyGuard;
@@ -234,9 +235,10 @@ impl Job {
 
 /// The world outside, as probers see it; tests have their own.
 trait Network: Clone + Send + Sync + 'static {
-    /// Probes once and gives the latency.
+    /// Probes an endpoint of `backend` once and gives the latency.
     fn check(
         &self,
+        backend: &Backend,
         endpoint: &Endpoint,
         probe: &Probe,
     ) -> impl Future<Output = Result<Duration, Failure>> + Send;
@@ -254,8 +256,13 @@ trait Network: Clone + Send + Sync + 'static {
 struct System;
 
 impl Network for System {
-    async fn check(&self, endpoint: &Endpoint, probe: &Probe) -> Result<Duration, Failure> {
-        check::check(endpoint, probe).await
+    async fn check(
+        &self,
+        backend: &Backend,
+        endpoint: &Endpoint,
+        probe: &Probe,
+    ) -> Result<Duration, Failure> {
+        check::check(backend, endpoint, probe).await
     }
 
     async fn lookup(&self, host: Arc<str>, port: u16) -> io::Result<Vec<SocketAddr>> {

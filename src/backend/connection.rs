@@ -185,7 +185,20 @@ impl Dial<'_> {
         &self,
         deadline: Option<Instant>,
     ) -> Result<(Stream, SocketAddr), ConnectError> {
-        let (mut stream, address) = self.reach(deadline).await?;
+        let (stream, address) = self.reach(deadline).await?;
+        Ok((self.begin(stream, address, deadline).await?, address))
+    }
+
+    /// Begins what is spoken on a socket that is connected to `address`: says for whom it is, and shakes hands.
+    ///
+    /// # Errors
+    /// When the endpoint does not shake hands with us, or not before `deadline`.
+    pub async fn begin(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> Result<Stream, ConnectError> {
         // Without it, a head and a body written apart would wait for the endpoint's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         if let Some(introduction) = &self.introduction {
@@ -200,12 +213,11 @@ impl Dial<'_> {
                 let fault = TlsFault::Protocol("there is no TLS set up for it".to_owned());
                 return Err(ConnectError::Tls { address, fault });
             }
-            return Ok((Stream::Plain(stream), address));
+            return Ok(Stream::Plain(stream));
         };
         // Boxed: what a handshake needs would make every request's future larger.
         let shaking = handshake::shake_hands(stream, address, self.url, security, self.http2);
-        let stream = self.in_time(deadline, address, Box::pin(shaking)).await??;
-        Ok((stream, address))
+        self.in_time(deadline, address, Box::pin(shaking)).await?
     }
 
     /// Waits for a handshake with `address` until `deadline`.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    /// Its certificate.
+    pub pem: String,
 }
 
 /// A chain and its key.
@@ -22,8 +24,9 @@ impl Default for Ca {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap().der().clone();
-        Self { issuer: Issuer::new(params, key), certificate }
+        let signed = params.self_signed(&key).unwrap();
+        let (certificate, pem) = (signed.der().clone(), signed.pem());
+        Self { issuer: Issuer::new(params, key), certificate, pem }
     }
 }
 

@@ -4,15 +4,20 @@
 //! Latency counts from the request's start on the established connection to the response's head: traffic
 //! usually finds a kept connection, and an answer's time is to be compared with an answer's time.
 
+mod http2;
+
+use crate::backend::Backend;
+use crate::backend::connection::{ConnectError, Stream};
 use crate::endpoint::{Endpoint, Resolution};
 use crate::model::{Probe, ProbeCheck};
 use bytes::Bytes;
 use http::{Request, StatusCode, Version, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +50,9 @@ pub(super) enum Failure {
     /// The connection broke, or what came was not HTTP.
     #[error("{0}")]
     Broken(String),
+    /// A call of gRPC had another answer than it should.
+    #[error("{0}")]
+    Grpc(String),
     /// The answer has another status.
     #[error("status {0}, expected {1}")]
     Status(u16, String),
@@ -56,27 +64,79 @@ pub(super) enum Failure {
     Request(String),
 }
 
-/// Probes `endpoint` once. Gives the latency: to the response's head, or to the connection for a TCP probe.
-pub(super) async fn check(endpoint: &Endpoint, probe: &Probe) -> Result<Duration, Failure> {
+/// Probes `endpoint` of `backend` once. Gives the latency: to the response's head, or to the connection for a TCP probe.
+pub(super) async fn check(
+    backend: &Backend,
+    endpoint: &Endpoint,
+    probe: &Probe,
+) -> Result<Duration, Failure> {
     let started = Instant::now();
     let deadline = started + probe.timeout;
     let resolution = Arc::clone(&endpoint.resolution());
-    let stream = connect(&resolution, probe.timeout, deadline).await?;
-    let ProbeCheck::Http { path, host, statuses, body } = &probe.check else {
+    let (socket, address) = connect(&resolution, probe.timeout, deadline).await?;
+    if probe.check == ProbeCheck::Tcp {
         return Ok(started.elapsed());
-    };
-    let url = endpoint.url();
-    let host = host.as_ref().map_or_else(|| url.authority(), ToString::to_string);
-    let request = Request::get(format!("{}{path}", url.path))
-        .header(header::HOST, host)
-        .header(header::USER_AGENT, "outrigger-probe")
-        .header(header::ACCEPT, "*/*")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| Failure::Request(error.to_string()))?;
-    timeout_at(deadline, exchange(endpoint, stream, request, statuses, body.as_ref()))
+    }
+    let dial = backend.dial(endpoint, &resolution, None);
+    let stream = dial.begin(socket, address, Some(deadline)).await;
+    let stream = stream.map_err(|error| not_begun(error, probe.timeout))?;
+    timeout_at(deadline, ask(endpoint, stream, dial.http2, probe))
         .await
         .unwrap_or(Err(Failure::AnswerTimeout(probe.timeout)))
+}
+
+/// Asks what the probe asks.
+async fn ask(
+    endpoint: &Endpoint,
+    stream: Stream,
+    is_http2: bool,
+    probe: &Probe,
+) -> Result<Duration, Failure> {
+    let url = endpoint.url();
+    match &probe.check {
+        ProbeCheck::Http { path, host, statuses, body } => {
+            let host = host.as_ref().map_or_else(|| url.authority(), ToString::to_string);
+            let request = Request::get(match is_http2 {
+                true => format!("{}://{host}{}{path}", url.scheme.as_str(), url.path),
+                false => format!("{}{path}", url.path),
+            })
+            .header(header::USER_AGENT, "outrigger-probe")
+            .header(header::ACCEPT, "*/*");
+            if is_http2 {
+                let request = request.body(()).map_err(invalid)?;
+                // Whatever it spoke before.
+                endpoint.set_speaks_http10(false);
+                return http2::get(stream, request, statuses, body.as_ref()).await;
+            }
+            let request = request
+                .header(header::HOST, host)
+                .header(header::CONNECTION, "close")
+                .body(Empty::<Bytes>::new())
+                .map_err(invalid)?;
+            exchange(endpoint, stream, request, statuses, body.as_ref()).await
+        }
+        ProbeCheck::Grpc { service } => http2::grpc(stream, url, service).await,
+        ProbeCheck::Tcp => Ok(Duration::ZERO),
+    }
+}
+
+fn invalid(error: http::Error) -> Failure {
+    Failure::Request(error.to_string())
+}
+
+/// Why nothing could be asked on a socket that was connected.
+fn not_begun(error: ConnectError, limit: Duration) -> Failure {
+    match error {
+        ConnectError::Tls { fault, .. } => Failure::Connect(fault.to_string()),
+        ConnectError::Failed { source, .. } => Failure::Connect(in_words(&source)),
+        ConnectError::TimedOut { .. } | ConnectError::HandshakeTimedOut { .. } => {
+            Failure::ConnectTimeout(limit)
+        }
+        ConnectError::Http2 { reason, .. } => Failure::Connect(reason),
+        ConnectError::NoAddress(_) | ConnectError::Exhausted(_) => {
+            Failure::Connect(error.to_string())
+        }
+    }
 }
 
 /// Connects to the first address that accepts; each gets an equal part of the time that is left.
@@ -84,13 +144,13 @@ async fn connect(
     resolution: &Resolution,
     limit: Duration,
     deadline: Instant,
-) -> Result<TcpStream, Failure> {
+) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut first_failure = None;
     for (index, address) in resolution.addresses.iter().enumerate() {
         let left = (resolution.addresses.len() - index) as u32;
         let part = deadline.saturating_duration_since(Instant::now()) / left;
         let failure = match timeout(part, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => return Ok((stream, *address)),
             Ok(Err(error)) => Failure::Connect(in_words(&error)),
             Err(_) => Failure::ConnectTimeout(limit),
         };
@@ -105,7 +165,7 @@ async fn connect(
 
 async fn exchange(
     endpoint: &Endpoint,
-    stream: TcpStream,
+    stream: Stream,
     request: Request<Empty<Bytes>>,
     statuses: &[(u16, u16)],
     text: Option<&Arc<str>>,
@@ -117,7 +177,8 @@ async fn exchange(
         let latency = started.elapsed();
         // So that the first upload to it needs not find out.
         endpoint.set_speaks_http10(response.version() == Version::HTTP_10);
-        judge(response, statuses, text).await.map(|()| latency)
+        let (head, body) = response.into_parts();
+        judge(head.status, body, statuses, text, broken).await.map(|()| latency)
     };
     let (mut connection, mut answer) = (pin!(connection), pin!(answer));
     tokio::select! {
@@ -129,15 +190,20 @@ async fn exchange(
     answer.await
 }
 
-async fn judge(
-    response: http::Response<Incoming>,
+async fn judge<B: Body<Data = Bytes> + Unpin>(
+    status: StatusCode,
+    body: B,
     statuses: &[(u16, u16)],
     text: Option<&Arc<str>>,
+    broken: impl Fn(B::Error) -> Failure,
 ) -> Result<(), Failure> {
-    let (status, body) = (response.status(), response.into_body());
     let expected = is_expected(status, statuses);
     match text {
-        Some(text) if expected => contains(body, text).await,
+        Some(text) if expected => match search(body, Some(text.as_bytes())).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Body(Arc::clone(text))),
+            Err(error) => Err(broken(error)),
+        },
         _ => {
             let _ = timeout(DRAIN, search(body, None)).await;
             if expected { Ok(()) } else { Err(unexpected(status, statuses)) }
@@ -157,15 +223,11 @@ fn unexpected(status: StatusCode, statuses: &[(u16, u16)]) -> Failure {
     Failure::Status(status.as_u16(), expected.join(", "))
 }
 
-async fn contains(body: Incoming, text: &Arc<str>) -> Result<(), Failure> {
-    match search(body, Some(text.as_bytes())).await.map_err(broken)? {
-        true => Ok(()),
-        false => Err(Failure::Body(Arc::clone(text))),
-    }
-}
-
 /// Reads until `text` has been seen, or to the end, or to the limit.
-async fn search(mut body: Incoming, text: Option<&[u8]>) -> hyper::Result<bool> {
+async fn search<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    text: Option<&[u8]>,
+) -> Result<bool, B::Error> {
     if text.is_some_and(<[u8]>::is_empty) {
         return Ok(true);
     }

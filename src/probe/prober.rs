@@ -1,5 +1,6 @@
 //! One prober: a loop that does one job for one endpoint, and never two at once.
 
+use super::check::Failure;
 use super::panics::Panics;
 use super::{Job, Network, resolve};
 use crate::clock::Nanos;
@@ -64,8 +65,14 @@ impl<N: Network> Prober<N> {
         }
     }
 
+    /// Probes once, as the running configuration speaks to the endpoint; `None` when its backend is gone.
+    async fn check(&self, probe: &Probe) -> Option<Result<Duration, Failure>> {
+        let backend = Arc::clone(self.store.load().backend(&self.backend)?);
+        Some(self.network.check(&backend, &self.endpoint, probe).await)
+    }
+
     async fn health(&self, probe: &Probe, thresholds: Thresholds) {
-        let found = self.network.check(&self.endpoint, probe).await;
+        let Some(found) = self.check(probe).await else { return };
         let failure = found.err().map(|failure| failure.to_string());
         let outcome = failure.as_deref().map_or(Ok(()), Err);
         let change = self.endpoint.record_probe(Nanos::now(), outcome, thresholds);
@@ -105,7 +112,7 @@ impl<N: Network> Prober<N> {
 
     /// Returns whether the probe failed, which is logged only when it is new.
     async fn latency(&self, probe: &Probe, failing: bool) -> bool {
-        let found = self.network.check(&self.endpoint, probe).await;
+        let Some(found) = self.check(probe).await else { return failing };
         let (url, backend, now) = (self.endpoint.url(), &self.backend, Nanos::now());
         match found {
             Ok(latency) => {

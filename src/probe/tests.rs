@@ -56,7 +56,12 @@ impl Fake {
 }
 
 impl Network for Fake {
-    async fn check(&self, endpoint: &Endpoint, probe: &Probe) -> Result<Duration, Failure> {
+    async fn check(
+        &self,
+        _backend: &Backend,
+        endpoint: &Endpoint,
+        probe: &Probe,
+    ) -> Result<Duration, Failure> {
         let ProbeCheck::Http { path, .. } = &probe.check else { panic!("only HTTP here") };
         let (port, started) = (endpoint.url().port, Instant::now());
         let key = (port, path.to_string());

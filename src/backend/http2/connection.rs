@@ -124,12 +124,18 @@ impl Dial<'_> {
     ) -> Result<(SendRequest<Bytes>, Driver<Stream, Bytes>), ConnectError> {
         let deadline = self.deadline();
         let (stream, address) = self.connect_by(deadline).await?;
-        let opened = self.in_time(deadline, address, Box::pin(open(stream))).await?;
+        let opened = self.in_time(deadline, address, Box::pin(shake_hands(stream))).await?;
         opened.map_err(|reason| ConnectError::Http2 { address, reason })
     }
 }
 
-async fn open(stream: Stream) -> Result<(SendRequest<Bytes>, Driver<Stream, Bytes>), String> {
+/// Says what we allow, and waits for what the endpoint does. The connection works as long as the second part is polled.
+///
+/// # Errors
+/// Why the endpoint cannot be spoken HTTP/2 to, in an operator's words.
+pub async fn shake_hands(
+    stream: Stream,
+) -> Result<(SendRequest<Bytes>, Driver<Stream, Bytes>), String> {
     let handshake = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -1,6 +1,7 @@
 //! Verdicts on real connections to a server that answers as told.
 
 use super::*;
+use crate::config::{self, Surroundings};
 use crate::model::EndpointUrl;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,6 +37,22 @@ async fn server(answer: &[&[u8]]) -> (SocketAddr, mpsc::Receiver<String>) {
     (address, received)
 }
 
+/// A backend with these keys; its endpoint is nobody's.
+pub(super) fn backend_of(scheme: &str, keys: &str, ca: &str) -> Arc<Backend> {
+    let text = format!(
+        "listeners: [{{ name: a, address: '127.0.0.1:0' }}]\n\
+         backends: [{{ name: b, endpoints: ['{scheme}://shop.test'], {keys} }}]\n"
+    );
+    let files = |_: &std::path::Path| Ok(ca.as_bytes().to_vec());
+    let surroundings = Surroundings { files: &files, ..Surroundings::none() };
+    let model = config::load(text.as_bytes(), "test", &surroundings).unwrap().model;
+    Backend::compile(&model.backends[0], None, 1).unwrap()
+}
+
+fn backend(keys: &str) -> Arc<Backend> {
+    backend_of("http", keys, "")
+}
+
 fn endpoint(addresses: &[SocketAddr]) -> Endpoint {
     let port = addresses.last().map_or(80, SocketAddr::port);
     let url = EndpointUrl {
@@ -67,14 +84,14 @@ async fn refusing() -> SocketAddr {
 
 async fn verdict(answer: &[&[u8]], body: Option<&str>) -> Result<(), String> {
     let (address, _heads) = server(answer).await;
-    let result = check(&endpoint(&[address]), &http(body)).await;
+    let result = check(&backend(""), &endpoint(&[address]), &http(body)).await;
     result.map(drop).map_err(|failure| failure.to_string())
 }
 
 #[tokio::test]
 async fn a_probe_says_who_it_is_and_what_it_wants() {
     let (address, mut heads) = server(&[b"HTTP/1.1 204 No Content\r\n\r\n"]).await;
-    check(&endpoint(&[address]), &http(None)).await.unwrap();
+    check(&backend(""), &endpoint(&[address]), &http(None)).await.unwrap();
     let head = heads.recv().await.unwrap();
     assert!(head.starts_with("GET /base/health?full=1 HTTP/1.1\r\n"), "{head}");
     for field in [
@@ -126,9 +143,10 @@ async fn failures_are_told_in_words() {
     assert_eq!(verdict(&[], None).await.unwrap_err(), closed);
     let failure = verdict(&[b"220 mail.test ESMTP\r\n"], None).await.unwrap_err();
     assert!(failure.starts_with("the answer is not HTTP: "), "{failure}");
-    let failure = check(&endpoint(&[refusing().await]), &http(None)).await.unwrap_err();
+    let failure =
+        check(&backend(""), &endpoint(&[refusing().await]), &http(None)).await.unwrap_err();
     assert_eq!(failure.to_string(), "connection refused");
-    let failure = check(&endpoint(&[]), &http(None)).await.unwrap_err();
+    let failure = check(&backend(""), &endpoint(&[]), &http(None)).await.unwrap_err();
     assert_eq!(failure.to_string(), "its host name has no address: not looked up yet");
 }
 
@@ -138,7 +156,7 @@ async fn an_answer_that_does_not_come_fails_in_time() {
     let mut probe = http(None);
     probe.timeout = Duration::from_millis(30);
     let endpoint = endpoint(&[listener.local_addr().unwrap()]);
-    let failure = check(&endpoint, &probe).await.unwrap_err();
+    let failure = check(&backend(""), &endpoint, &probe).await.unwrap_err();
     assert_eq!(failure.to_string(), "no answer within 30ms");
 }
 
@@ -146,9 +164,10 @@ async fn an_answer_that_does_not_come_fails_in_time() {
 async fn every_address_is_tried_and_the_first_one_explains() {
     let (address, _heads) = server(&[b"HTTP/1.1 204 No Content\r\n\r\n"]).await;
     let refusing = refusing().await;
-    check(&endpoint(&[refusing, address]), &http(None)).await.unwrap();
+    check(&backend(""), &endpoint(&[refusing, address]), &http(None)).await.unwrap();
     let unreachable = SocketAddr::from(([255, 255, 255, 255], 1));
-    let failure = check(&endpoint(&[refusing, unreachable]), &http(None)).await.unwrap_err();
+    let failure =
+        check(&backend(""), &endpoint(&[refusing, unreachable]), &http(None)).await.unwrap_err();
     assert_eq!(failure.to_string(), "connection refused");
 }
 
@@ -157,8 +176,8 @@ async fn a_tcp_probe_wants_a_connection_and_nothing_else() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut probe = http(None);
     probe.check = ProbeCheck::Tcp;
-    check(&endpoint(&[listener.local_addr().unwrap()]), &probe).await.unwrap();
-    let failure = check(&endpoint(&[refusing().await]), &probe).await.unwrap_err();
+    check(&backend(""), &endpoint(&[listener.local_addr().unwrap()]), &probe).await.unwrap();
+    let failure = check(&backend(""), &endpoint(&[refusing().await]), &probe).await.unwrap_err();
     assert_eq!(failure.to_string(), "connection refused");
 }
 
@@ -178,7 +197,7 @@ async fn latency_is_the_time_of_the_head_not_of_the_body() {
     ];
     let (address, _heads) = server(LATE_BODY).await;
     let started = Instant::now();
-    let latency = check(&endpoint(&[address]), &http(None)).await.unwrap();
+    let latency = check(&backend(""), &endpoint(&[address]), &http(None)).await.unwrap();
     assert!(started.elapsed() >= latency + Duration::from_millis(35), "{latency:?}");
 }
 
@@ -190,7 +209,29 @@ async fn a_probe_learns_whether_an_endpoint_speaks_http10() {
         let (address, _heads) = server(&[answer.as_bytes()]).await;
         let endpoint = endpoint(&[address]);
         endpoint.set_speaks_http10(!is_http10);
-        check(&endpoint, &http(None)).await.unwrap();
+        check(&backend(""), &endpoint, &http(None)).await.unwrap();
         assert_eq!(endpoint.speaks_http10(), is_http10);
+    }
+}
+
+#[tokio::test]
+async fn a_probe_says_that_it_is_nobodys_connection_where_the_endpoint_wants_to_know() {
+    for (version, header) in
+        [("V1", &b"PROXY UNKNOWN\r\n"[..]), ("V2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")]
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let endpoint = endpoint(&[listener.local_addr().unwrap()]);
+        let backend = backend(&format!("proxyProtocol: {version}"));
+        let mut first = vec![0; header.len()];
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut first).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await
+        };
+        let probe = http(None);
+        let (probed, _) = tokio::join!(check(&backend, &endpoint, &probe), server);
+        probed.unwrap();
+        assert_eq!(first, header);
     }
 }
