@@ -1,9 +1,12 @@
 # The commands of every day. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run ts-up test lint bench soak
+.PHONY: help run ts-up test lint bench soak fuzz
 
 # How long a soak takes.
 MINUTES ?= 30
+
+# How long each fuzz target runs.
+SECONDS_EACH ?= 60
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,10 +25,13 @@ lint: ## Format, clippy, documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
+fuzz: ## Every fuzz target for SECONDS_EACH=60; see fuzz/README.md for what it needs
+	SECONDS_EACH=$(SECONDS_EACH) fuzz/run
+
 soak: ## Mixed traffic, reloads and faults for MINUTES=30; fails if a request does, or if anything grows
 	cargo build --release --locked -p outrigger
 	cargo run --release --locked -p e2e --bin soak -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-bench: ## Outrigger beside its peers (NGINX, HAProxy and what bench/peers/install brings): 25 minutes
+bench: ## Outrigger beside its peers (NGINX, HAProxy and what bench/peers/install brings): 40 minutes
 	bench/peers/install
 	cargo run --release --locked -p bench

@@ -7,10 +7,10 @@ mod ports;
 
 use crate::admin::{AdminContext, BoundListener};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
-use crate::config::{self, Expired, Problems, Surroundings};
-use crate::control::{Control, Effects, worker_count};
+use crate::config::{self, Expired, Loaded, Problems, Surroundings};
+use crate::control::{Control, Effects, Origin, patiently, worker_count};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
-use crate::model::Model;
+use crate::model::{Listener, Model};
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
 use crate::snapshot::source::{self, SourceStatus};
@@ -180,7 +180,7 @@ impl Running {
         if let Some(warning) = mount_warning(&path) {
             tracing::warn!("{warning}");
         }
-        let model = load(&source, &path)?;
+        let Loaded { model, files: named, .. } = load(&source, &path).await?;
         let workers = worker_count(&model);
         lifecycle.set_drain(Drain {
             delay: model.shutdown.drain_delay,
@@ -226,11 +226,14 @@ impl Running {
         };
         ports.commit(prepared, &store.load());
         let bound = ports.bound();
+        let origin = Origin { source, files: named };
         let control = Control {
             store,
             source: status,
             lifecycle,
             watcher,
+            running: origin.clone(),
+            latest: origin,
             effects: ports,
             path: path.display().to_string(),
             workers,
@@ -249,7 +252,7 @@ impl Running {
         let first_round = lifecycle.hold_ready("first probe round");
         let _probes = probe::start(Arc::clone(&self.control.store), first_round);
         drop(self.starting);
-        announce(&self.bound, self.control.workers);
+        announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
         // Owned to the end: the admin and probes ports tell of the closing, too.
         let mut control = self.control;
@@ -286,15 +289,18 @@ fn in_flight(snapshot: &Snapshot) -> usize {
     members.map(|member| member.endpoint.in_flight() as usize).sum()
 }
 
-fn load(source: &Source, path: &Path) -> Result<Model, StartError> {
+async fn load(source: &Source, path: &Path) -> Result<Loaded, StartError> {
     let name = path.display().to_string();
-    // Other hosts need the process, even where a certificate is too old.
-    let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(path) };
-    let loaded = config::load(&source.bytes, &name, &surroundings).map_err(StartError::Config)?;
+    let loaded = patiently(|| {
+        // Other hosts need the process, even where a certificate is too old.
+        let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(path) };
+        config::load(&source.bytes, &name, &surroundings)
+    });
+    let loaded = loaded.await.map_err(StartError::Config)?;
     for warning in loaded.warnings.list() {
         tracing::warn!("{warning}");
     }
-    Ok(loaded.model)
+    Ok(loaded)
 }
 
 fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
@@ -329,9 +335,11 @@ fn samples(
     })
 }
 
-fn announce(bound: &Bound, workers: usize) {
+fn announce(bound: &Bound, model: &Model, workers: usize) {
     for (name, address) in &bound.listeners {
-        tracing::info!("listener {name} on http://{address}, {workers} workers");
+        let is_tls = |known: &Listener| known.name == *name && known.tls.is_some();
+        let scheme = if model.listeners.iter().any(is_tls) { "https" } else { "http" };
+        tracing::info!("listener {name} on {scheme}://{address}, {workers} workers");
     }
     if let Some(address) = bound.admin {
         tracing::info!("admin on http://{address}: /status, /metrics, /livez, /readyz");

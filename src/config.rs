@@ -11,6 +11,8 @@ mod expand;
 pub mod file;
 pub mod files;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod scalar;
 pub mod schema;
 mod surroundings;

@@ -4,10 +4,16 @@
 //! implements.
 
 pub mod changes;
+mod expiry;
+mod patience;
+#[cfg(test)]
+mod tests;
+
+pub use patience::patiently;
 
 use crate::backend::Member;
 use crate::config::watch::{Event, ReadError, Source, Watcher};
-use crate::config::{self, Problems, Surroundings};
+use crate::config::{self, Loaded, Problems, Surroundings};
 use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
 use crate::snapshot::source::{self, Refused, SourceStatus};
@@ -16,10 +22,13 @@ use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a reload touches outside the snapshot.
 pub trait Effects {
@@ -37,6 +46,24 @@ pub trait Effects {
     fn commit(&mut self, prepared: Self::Prepared, next: &Snapshot) -> usize;
 }
 
+/// The content of the source at one moment, and the files that it names.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The content.
+    pub source: Source,
+    /// The files: certificates, keys, CAs, revocation lists; absolute, each once.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why the configuration is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Its source, or somebody who asked: he waits for an answer.
+    Source,
+    /// The files that it names: where nothing comes of it, nothing is said.
+    Files,
+}
+
 /// The loop that follows the source.
 pub struct Control<E> {
     /// The running snapshot.
@@ -45,8 +72,12 @@ pub struct Control<E> {
     pub source: Arc<SourceStatus>,
     /// Told of new drain times; asks for reloads.
     pub lifecycle: Lifecycle,
-    /// Yields the source's content.
+    /// Yields the source's content, and follows the files that it names.
     pub watcher: Watcher,
+    /// What runs.
+    pub running: Origin,
+    /// What was read last, whether it runs or not.
+    pub latest: Origin,
     /// What a reload touches besides.
     pub effects: E,
     /// The source's path, for people.
@@ -64,61 +95,139 @@ enum Refusal {
 }
 
 impl<E: Effects> Control<E> {
-    /// Follows the source for ever. Cancel safe: a snapshot that does not run yet is let go.
+    /// Follows the source, and the files that it names, for ever. Cancel safe: a snapshot that does not run yet is let go.
     pub async fn run(&mut self) {
+        self.follow();
+        let mut days = tokio::time::interval_at(Instant::now() + DAY, DAY);
         loop {
             tokio::select! {
                 event = self.watcher.next() => self.on_event(event).await,
                 () = self.lifecycle.reload_requested() => self.watcher.force(),
+                _ = days.tick() => expiry::tell(&self.store.load(), SystemTime::now()),
             }
         }
     }
 
     async fn on_event(&mut self, event: Event) {
         match event {
-            Event::Changed(source) => self.consider(&source).await,
+            Event::Changed(source) => self.consider(source, Cause::Source).await,
             // A refused file may be possible by now: a port may be free, a variable is not.
             Event::Unchanged(source) if self.source.load().refused.is_some() => {
-                self.consider(&source).await;
+                self.consider(source, Cause::Source).await;
             }
-            Event::Unchanged(source) => self.keep(&source),
-            Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error)),
+            Event::Unchanged(source) => self.keep(&source, Cause::Source),
+            Event::Followed => self.on_files().await,
+            Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error), Cause::Source),
         }
     }
 
-    async fn consider(&mut self, source: &Source) {
+    /// Looks at the configuration again, because of the files that it names.
+    async fn on_files(&mut self) {
+        let refused = self.source.load().refused.clone();
+        // A source that is gone, or that nobody may read, says nothing that could be looked at again.
+        if refused.is_none_or(|refused| refused.hash.is_some()) {
+            self.consider(self.latest.source.clone(), Cause::Files).await;
+            if self.latest.source.hash == self.running.source.hash {
+                return;
+            }
+        }
+        if self.source.load().refused.is_some() {
+            self.renew().await;
+        }
+    }
+
+    /// Makes `source` run, or says why it cannot.
+    async fn consider(&mut self, source: Source, cause: Cause) {
         let hash = config::hash(&source.bytes);
-        if let Err(refusal) = self.reload(source, &hash).await {
-            self.refuse(Some(hash), &refusal);
+        let loaded = self.load(&source).await;
+        let files = match &loaded {
+            Ok(loaded) => loaded.files.clone(),
+            Err(problems) => problems.files().to_vec(),
+        };
+        self.latest = Origin { source, files };
+        let outcome = match loaded {
+            Ok(loaded) => self.reload(loaded, &hash, cause).await,
+            Err(problems) => Err(Refusal::Invalid(problems)),
+        };
+        match outcome {
+            Ok(()) => self.running = self.latest.clone(),
+            Err(refusal) => self.refuse(Some(hash), &refusal, cause),
         }
+        self.follow();
     }
 
-    async fn reload(&mut self, source: &Source, hash: &str) -> Result<(), Refusal> {
+    async fn load(&self, source: &Source) -> Result<Loaded, Problems> {
+        let running = Arc::clone(&self.store.load().model);
+        patiently(|| {
+            let surroundings =
+                Surroundings { running: Some(&running), ..Surroundings::of(Path::new(&self.path)) };
+            config::load(&source.bytes, &self.path, &surroundings)
+        })
+        .await
+    }
+
+    async fn reload(&mut self, loaded: Loaded, hash: &str, cause: Cause) -> Result<(), Refusal> {
         let running = self.store.load();
-        let surroundings = Surroundings {
-            running: Some(&running.model),
-            ..Surroundings::of(Path::new(&self.path))
-        };
-        let config::Loaded { model, warnings, .. } =
-            config::load(&source.bytes, &self.path, &surroundings).map_err(Refusal::Invalid)?;
-        if model == *running.model {
-            self.keep(source);
+        if loaded.model == *running.model {
+            self.keep(&self.latest.source, cause);
             return Ok(());
         }
-        for warning in warnings.list() {
-            tracing::warn!("{warning}");
-        }
-        let impossible = |reason| Refusal::Impossible(format!("{}: {reason}", self.path));
-        let next =
-            Snapshot::compile(Arc::new(model), hash.to_owned(), Some(&running), self.workers);
-        let next = next.map_err(impossible)?;
-        let prepared = self.effects.prepare(&next.model).map_err(impossible)?;
-        self.effects.resolve(&next).await;
-        self.swap(next, prepared, &running);
+        self.swap(loaded, hash, &running).await?;
+        self.in_sync(hash, Some(SystemTime::now()));
         Ok(())
     }
 
-    fn swap(&mut self, next: Snapshot, prepared: E::Prepared, running: &Arc<Snapshot>) {
+    /// Gives what runs the present content of the files that it names, while the source says something else that was refused, or
+    /// nothing: a certificate must not expire because somebody mistyped something.
+    async fn renew(&mut self) {
+        let running = self.store.load();
+        let renewed = match self.load(&self.running.source).await {
+            Ok(loaded) if loaded.model == *running.model => return,
+            Ok(loaded) => self.swap(loaded, &running.config_hash, &running).await,
+            Err(problems) => Err(Refusal::Invalid(problems)),
+        };
+        match renewed {
+            Ok(()) => self.source.store(source::Source {
+                loaded_at: Some(SystemTime::now()),
+                ..(*self.source.load()).clone()
+            }),
+            Err(refusal) => tracing::error!(
+                "files that generation {} names have changed, but cannot be used:\n{refusal}",
+                running.generation
+            ),
+        }
+    }
+
+    /// Has the files watched that any configuration names that may run: a change in one of them may mean another model.
+    fn follow(&self) {
+        let mut files = self.running.files.clone();
+        files.extend_from_slice(&self.latest.files);
+        files.sort_unstable();
+        files.dedup();
+        self.watcher.follow(files);
+    }
+
+    /// Builds the next snapshot first, and swaps it last.
+    async fn swap(
+        &mut self,
+        loaded: Loaded,
+        hash: &str,
+        running: &Arc<Snapshot>,
+    ) -> Result<(), Refusal> {
+        for warning in loaded.warnings.list() {
+            tracing::warn!("{warning}");
+        }
+        let impossible = |reason| Refusal::Impossible(format!("{}: {reason}", self.path));
+        let model = Arc::new(loaded.model);
+        let next = Snapshot::compile(model, hash.to_owned(), Some(running), self.workers);
+        let next = next.map_err(impossible)?;
+        let prepared = self.effects.prepare(&next.model).map_err(impossible)?;
+        self.effects.resolve(&next).await;
+        self.put(next, prepared, running);
+        Ok(())
+    }
+
+    fn put(&mut self, next: Snapshot, prepared: E::Prepared, running: &Arc<Snapshot>) {
         self.store.swap(next);
         let next = self.store.load();
         let closed = self.effects.commit(prepared, &next);
@@ -126,7 +235,6 @@ impl<E: Effects> Control<E> {
         self.lifecycle
             .set_drain(Drain { delay: shutdown.drain_delay, timeout: shutdown.drain_timeout });
         self.source.accepted.fetch_add(1, Relaxed);
-        self.in_sync(&next.config_hash, Some(SystemTime::now()));
         let kept: u32 = kept_in_flight(running, &next);
         let changes = changes(&running.model, &next.model, self.workers).join("; ");
         tracing::info!(
@@ -136,9 +244,12 @@ impl<E: Effects> Control<E> {
     }
 
     /// The source says what runs already, perhaps in other words.
-    fn keep(&self, source: &Source) {
+    fn keep(&self, source: &Source, cause: Cause) {
         let hash = config::hash(&source.bytes);
         let running = self.store.load();
+        if cause == Cause::Files && running.config_hash == hash && self.source.load().in_sync() {
+            return;
+        }
         if running.config_hash != hash {
             self.store.swap(running.with_hash(hash.clone()));
         }
@@ -159,10 +270,15 @@ impl<E: Effects> Control<E> {
         });
     }
 
-    fn refuse(&self, hash: Option<String>, refusal: &Refusal) {
-        self.source.refused.fetch_add(1, Relaxed);
+    fn refuse(&self, hash: Option<String>, refusal: &Refusal, cause: Cause) {
         let before = self.source.load();
         let (errors, more) = refusal.errors();
+        let is_same =
+            |known: &Refused| (&known.hash, &known.errors, known.more) == (&hash, &errors, more);
+        if cause == Cause::Files && before.refused.as_ref().is_some_and(is_same) {
+            return;
+        }
+        self.source.refused.fetch_add(1, Relaxed);
         self.source.store(source::Source {
             hash: hash.clone(),
             refused: Some(Refused { hash, at: SystemTime::now(), errors, more }),

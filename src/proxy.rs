@@ -34,6 +34,8 @@ mod http2;
 mod interim;
 mod listener;
 mod present;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod record;
 pub mod redirect;
 mod request_body;

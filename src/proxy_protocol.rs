@@ -5,6 +5,8 @@
 //! port; both leave the structure of TLVs unread and checksums unverified; for `proxy-header` every short piece of anything may
 //! yet become a header, and any byte will do after the word `PROXY`.
 
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod v1;
 mod v2;
 

@@ -6,6 +6,8 @@
 
 mod explain;
 mod matching;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod rank;
 mod table;
 #[cfg(test)]

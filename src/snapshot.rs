@@ -7,7 +7,7 @@ mod tests;
 use crate::backend::Backend;
 use crate::model::{self, ListenerTls, Model, TlsVersion};
 use crate::router::Router;
-use crate::tls::{Server, ServerOptions, TlsError};
+use crate::tls::{Certificate, Server, ServerOptions, TlsError};
 use arc_swap::{ArcSwap, Cache};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -88,10 +88,33 @@ impl Snapshot {
         self.tls.get(listener)
     }
 
+    /// The certificates that are shown, to clients and to endpoints, and who shows them, in the order of the configuration.
+    pub fn certificates(&self) -> impl Iterator<Item = (User<'_>, &Arc<Certificate>)> {
+        let servers = self.model.listeners.iter().flat_map(|listener| {
+            let certificates =
+                self.tls(&listener.name).into_iter().flat_map(|tls| &tls.certificates);
+            certificates.map(|certificate| (User::Listener(&listener.name), certificate))
+        });
+        let clients = self.backends.iter().filter_map(|backend| {
+            let certificate = backend.tls()?.certificate.as_ref()?;
+            Some((User::Backend(backend.name()), certificate))
+        });
+        servers.chain(clients)
+    }
+
     /// How many snapshots exist in this process: the running one, and those that somebody still holds.
     pub fn live() -> usize {
         LIVE.load(Relaxed)
     }
+}
+
+/// Who shows a certificate, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User<'a> {
+    /// A listener.
+    Listener(&'a str),
+    /// A backend, to endpoints that ask for one.
+    Backend(&'a str),
 }
 
 /// TLS of every listener that speaks it. What did not change is the very same.

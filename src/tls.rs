@@ -8,7 +8,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Stage};
 pub use client::{Client, ClientOptions};
 pub use server::{ClientAuth, Server, ServerOptions};
 
@@ -40,20 +40,11 @@ pub struct TlsError {
     pub path: Arc<Path>,
     /// What is wrong with it, in an operator's words.
     pub reason: String,
-    /// Whether it looks like the middle of a renewal: a file of which a part is missing, or a key beside another certificate. It may
-    /// be over in a moment.
-    pub may_pass: bool,
 }
 
 impl TlsError {
-    /// A fault that stays until somebody mends it.
-    fn lasting(file: File<'_>, reason: impl Into<String>) -> Self {
-        Self { path: file.path.into(), reason: reason.into(), may_pass: false }
-    }
-
-    /// A fault that may be over in a moment.
-    fn passing(file: File<'_>, reason: impl Into<String>) -> Self {
-        Self { path: file.path.into(), reason: reason.into(), may_pass: true }
+    fn new(file: File<'_>, reason: impl Into<String>) -> Self {
+        Self { path: file.path.into(), reason: reason.into() }
     }
 }
 

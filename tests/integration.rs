@@ -12,6 +12,8 @@ mod conformance;
 mod demo;
 #[path = "integration/mutations.rs"]
 mod mutations;
+#[path = "../src/config/tests/pki.rs"]
+mod pki;
 #[path = "integration/proxy.rs"]
 mod proxy;
 #[path = "integration/regressions.rs"]

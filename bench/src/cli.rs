@@ -174,6 +174,11 @@ impl Compare {
                 eprintln!("bench: {} is left out: ulimit -Hn is {descriptors}", scenario.name);
                 continue;
             }
+            let pace = self.rate.map_or(Pace::Closed, Pace::PerSecond);
+            if let Some(obstacle) = scenario.obstacle(pace) {
+                eprintln!("bench: {} is left out: {obstacle}", scenario.name);
+                continue;
+            }
             let seconds = self.seconds.unwrap_or(if quick { 0.1 } else { scenario.seconds });
             let rounds = self.rounds.map_or(if quick { 1 } else { scenario.rounds }, usize::from);
             let plan = Plan {
@@ -181,7 +186,7 @@ impl Compare {
                 rounds,
                 warmup: Duration::from_secs_f64(if quick { 0.05 } else { self.warmup }),
                 duration: Duration::from_secs_f64(seconds),
-                pace: self.rate.map_or(Pace::Closed, Pace::PerSecond),
+                pace,
                 // Counting is the same everywhere.
                 counter: if quick && scenario.name != "keep-alive" {
                     None

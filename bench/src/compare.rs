@@ -9,9 +9,10 @@ use crate::endpoint::Endpoint;
 use crate::load::{Load, Pace, Run};
 use crate::machine;
 use crate::peer::{Peer, Running, Setting};
-use crate::process::{Cores, Meter, Process, pin_this_thread};
+use crate::process::{Cores, Meter, Process, own_cpu, pin_this_thread};
 use crate::stats::percentile;
 use crate::syscalls::Counter;
+use crate::tls::Identity;
 use scenario::Scenario;
 use std::fmt::Write;
 use std::path::Path;
@@ -45,6 +46,10 @@ struct Sample {
     /// Connections closed, and requests lost with them: only where that is counted and not fatal.
     closed: u64,
     failed: u64,
+    /// Client and endpoint on their core.
+    load_busy_percent: f64,
+    /// How both sides agreed on the keys of TLS.
+    group: Option<String>,
     proxy: Option<ProxySample>,
 }
 
@@ -69,13 +74,16 @@ pub(crate) fn compare(
 ) -> Result<String> {
     let load_before = machine::load_average();
     let rows = scenario.rows(peers);
+    let identity = scenario.tls.then(|| Identity::create(work)).transpose()?;
+    let identity = identity.as_ref();
     let mut samples: Vec<Vec<Sample>> = rows.iter().map(|_| Vec::new()).collect();
     for round in 0..plan.rounds {
         // A different first one each round, so that none always follows the same neighbour.
         for index in (0..rows.len()).map(|index| (index + round) % rows.len()) {
             let peer = &rows[index];
             let counter = plan.counter.as_ref().filter(|_| round < COUNTED);
-            let sample = measure(plan, scenario, peer, counter, work).map_err(|error| {
+            let sample = measure(plan, scenario, peer, counter, identity, work);
+            let sample = sample.map_err(|error| {
                 format!("{}, round {}, {}: {error}", scenario.name, round + 1, peer.label)
             })?;
             let (number, line) = (round + 1, sample.line());
@@ -94,6 +102,8 @@ pub(crate) fn compare(
 /// What the client saw, and what the proxy used meanwhile.
 struct Driven {
     run: Run,
+    /// What client and endpoint used.
+    load_cpu: Duration,
     /// With the requests before and after.
     total: u64,
     proxy: Option<Used>,
@@ -112,22 +122,25 @@ fn measure(
     scenario: &Scenario,
     peer: &Peer,
     counter: Option<&Counter>,
+    identity: Option<&Identity>,
     work: &Path,
 ) -> Result<Sample> {
-    let hosts = scenario.hosts();
-    let endpoint =
-        Endpoint::serving(Some(plan.cores.load), scenario.endpoints, &scenario.exchange())?;
+    let (hosts, exchange) = (scenario.hosts(), scenario.exchange());
+    let endpoint = Endpoint::serving(Some(plan.cores.load), scenario.endpoints, &exchange)?;
+    let shape = scenario.shape(peer, plan.pace, identity)?;
     let setting = Setting {
         endpoints: endpoint.addresses(),
         hosts: &hosts,
-        connections: scenario.connections,
+        shape: &shape,
+        exchange: &exchange,
+        identity,
     };
     let running = peer.start(plan.cores.proxy, &setting, work)?;
     let driven = std::thread::scope(|scope| {
-        scope.spawn(|| drive(plan, scenario, peer, counter, &running)).join()
+        scope.spawn(|| drive(plan, &setting, peer, counter, &running)).join()
     });
     let driven = driven.map_err(|_| "the client's thread panicked")?;
-    let Driven { run, total, proxy } = driven.map_err(|error| {
+    let Driven { run, load_cpu, total, proxy } = driven.map_err(|error| {
         let complaint = running.process.as_ref().map(Process::complaint).unwrap_or_default();
         format!("{error}\n{complaint}")
     })?;
@@ -156,45 +169,50 @@ fn measure(
         p99: percentile(&run.latencies, 0.99) as f64 / 1e3,
         closed: run.closed,
         failed: run.failed,
+        load_busy_percent: load_cpu.as_secs_f64() * 100.0 / run.elapsed.as_secs_f64(),
+        group: run.group,
         proxy,
     })
 }
 
 fn drive(
     plan: &Plan,
-    scenario: &Scenario,
+    setting: &Setting<'_>,
     peer: &Peer,
     counter: Option<&Counter>,
     running: &Running,
 ) -> Result<Driven> {
     pin_this_thread(Some(plan.cores.load))?;
-    let mut load =
-        Load::connect(running.address, scenario.shape(peer, plan.pace), &scenario.exchange())?;
+    let shape = setting.shape;
+    let mut load = Load::connect(running.address, shape, setting.exchange)?;
     // Where connections take turns each has its first turn now: what a first request costs is not the question.
-    let first =
-        if scenario.in_flight < scenario.connections { scenario.connections as u64 } else { 0 };
+    let first = if shape.in_flight < shape.connections { shape.connections as u64 } else { 0 };
     let mut total = load.count(first, FIRST_TURNS)?.requests;
     total += load.drive(plan.warmup)?.requests;
     let Some(meter) = running.process.as_ref().map(Process::meter) else {
+        let before = own_cpu();
         let run = load.drive(plan.duration)?;
+        let load_cpu = own_cpu().saturating_sub(before);
         total += run.requests + load.settle(PATIENCE)?;
-        return Ok(Driven { run, total, proxy: None });
+        return Ok(Driven { run, load_cpu, total, proxy: None });
     };
     let stop = AtomicBool::new(false);
     let timed = std::thread::scope(|scope| {
-        let before = meter.cpu();
+        let (before, own) = (meter.cpu(), own_cpu());
         let disturbing = scope.spawn(|| disturb::disturb(peer, running, &stop));
         let run = load.drive(plan.duration);
+        let load_cpu = own_cpu().saturating_sub(own);
         stop.store(true, Ordering::Relaxed);
         let disturbed = disturbing.join().map_err(|_| "the disturber panicked")?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>((
             // Processes that ended meanwhile (NGINX's, at a reload) count in ticks from then on, which is a little less.
             meter.cpu()?.saturating_sub(before?),
             run?,
+            load_cpu,
             disturbed?,
         ))
     });
-    let (cpu, run, disturbed) = timed?;
+    let (cpu, run, load_cpu, disturbed) = timed?;
     total += run.requests;
     let resident = meter.resident()?;
     total += load.settle(PATIENCE)?;
@@ -206,7 +224,7 @@ fn drive(
         }
         None => None,
     };
-    Ok(Driven { run, total, proxy: Some(Used { cpu, resident, syscalls, disturbed }) })
+    Ok(Driven { run, load_cpu, total, proxy: Some(Used { cpu, resident, syscalls, disturbed }) })
 }
 
 /// System calls per request, in a stretch of its own, and how many requests that had. The proxy is idle before and after,

@@ -3,8 +3,10 @@
 //! It does as little as a server can, because it shares its core with the client and must not be what
 //! limits the rate.
 
+mod grpc;
+
 use crate::Result;
-use crate::exchange::{Exchange, content_length, head_end};
+use crate::exchange::{Exchange, Protocol, content_length, head_end};
 use crate::process::pin_this_thread;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -67,15 +69,14 @@ impl Endpoint {
         };
         let addresses = (0..count).map(address).collect::<Result<_>>()?;
         let shared = Arc::new(Shared::default());
-        let mut server = Server {
-            poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            answer: exchange.answer(),
-            upload: exchange.upload,
-            shared: shared.clone(),
-            buffer: vec![0; 256 << 10],
-        };
+        let (exchange, theirs) = (exchange.clone(), shared.clone());
         let thread = std::thread::Builder::new().name("endpoint".into()).spawn(move || {
-            let served = pin_this_thread(core).and_then(|()| server.serve(&listener));
+            let served = pin_this_thread(core).and_then(|()| match exchange.protocol {
+                Protocol::Grpc => grpc::serve(listener, &exchange, theirs),
+                Protocol::Http1 | Protocol::Http2 => {
+                    Server::new(&exchange, theirs)?.serve(&listener)
+                }
+            });
             if let Err(error) = served {
                 eprintln!("bench: the endpoint failed: {error}");
             }
@@ -128,7 +129,23 @@ struct Connection {
     fresh: bool,
 }
 
+impl Shared {
+    fn keep(&self, head: String) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+}
+
 impl Server {
+    fn new(exchange: &Exchange, shared: Arc<Shared>) -> Result<Server> {
+        Ok(Server {
+            poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            answer: exchange.answer(),
+            upload: exchange.upload,
+            shared,
+            buffer: vec![0; 256 << 10],
+        })
+    }
+
     fn serve(&mut self, listener: &TcpListener) -> Result<()> {
         listener.set_nonblocking(true)?;
         epoll::add(
@@ -220,8 +237,7 @@ impl Server {
             }
             bytes = &bytes[count - (connection.head.len() - end)..];
             if std::mem::take(&mut connection.fresh) {
-                let head = String::from_utf8_lossy(head).to_lowercase();
-                *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+                self.shared.keep(String::from_utf8_lossy(head).to_lowercase());
             }
             connection.head.clear();
             connection.body = Some(self.upload.len() - length);

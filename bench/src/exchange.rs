@@ -15,14 +15,42 @@ const LONGEST: usize = 10 << 20;
 static PATTERN: LazyLock<Vec<u8>> =
     LazyLock::new(|| BODY.iter().copied().cycle().take(LONGEST).collect());
 
+/// A gRPC message as it travels: not compressed, its length, and [`BODY`].
+static MESSAGE: [u8; 105] = {
+    let mut message = [0; 105];
+    message[4] = 100;
+    let mut index = 0;
+    while index < BODY.len() {
+        message[5 + index] = BODY[index];
+        index += 1;
+    }
+    message
+};
+
 /// A body of `length` bytes: [`BODY`] again and again, at most 10 MiB.
 pub(crate) fn body(length: usize) -> &'static [u8] {
     &PATTERN[..length]
 }
 
+/// The method that gRPC requests call.
+pub(crate) const METHOD: &str = "/bench.Shop/Order";
+
+/// What the client speaks, with or without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, as the endpoint does.
+    Http1,
+    /// HTTP/2; the endpoint speaks HTTP/1.1.
+    Http2,
+    /// gRPC, and the endpoint too, which means HTTP/2 on both sides; without TLS at the endpoint.
+    Grpc,
+}
+
 /// Requests, and what is sent along and answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
+    pub(crate) protocol: Protocol,
+    /// HTTP/1.1 only:
     /// Whole heads; each request takes the next.
     pub(crate) heads: Arc<[Vec<u8>]>,
     /// The request's body.
@@ -48,7 +76,18 @@ impl Exchange {
             [] => vec![head(HOST)],
             hosts => hosts.iter().map(|host| head(host)).collect(),
         };
-        Exchange { heads: heads.into(), upload: body(upload), download: body(download) }
+        let protocol = Protocol::Http1;
+        Exchange { protocol, heads: heads.into(), upload: body(upload), download: body(download) }
+    }
+
+    /// A call of a gRPC method with one message there and one back, of 100 bytes each.
+    pub(crate) fn grpc() -> Exchange {
+        Exchange {
+            protocol: Protocol::Grpc,
+            upload: &MESSAGE,
+            download: &MESSAGE,
+            ..Exchange::small()
+        }
     }
 
     /// A small request and a small answer.
@@ -97,6 +136,14 @@ mod tests {
         assert_eq!(content_length(head), Some(7));
         assert_eq!(head_end(&head[..20]), None);
         assert_eq!(content_length(b"HTTP/1.1 200 OK\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn a_message_follows_its_prefix() {
+        let Exchange { upload, download, .. } = Exchange::grpc();
+        assert_eq!(upload, download);
+        assert_eq!(upload[..5], [0, 0, 0, 0, 100]);
+        assert_eq!(upload[5..], BODY[..]);
     }
 
     #[test]

@@ -8,8 +8,10 @@ use crate::machine;
 use crate::peer::{Peer, Program, Running, Setting, answers};
 use crate::process::{Cores, Meter, Process, pin_this_thread};
 use crate::stats::Spread;
+use crate::tls::Identity;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long idle connections have to give back what they do not need.
@@ -32,14 +34,27 @@ pub(crate) struct Plan<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     IdleMemory,
+    /// The same within TLS.
+    IdleTls,
     MemoryAfterRequests,
     Start,
     Size,
 }
 
+impl Figure {
+    fn is_idle(self) -> bool {
+        matches!(self, Figure::IdleMemory | Figure::IdleTls)
+    }
+}
+
+/// What an idle connection with TLS may take in Outrigger, and what it should, in KiB.
+const IDLE_TLS_LIMIT: f64 = 24.0;
+const IDLE_TLS_AIM: f64 = 16.0;
+
 /// All, by their names.
-pub(crate) const ALL: [(&str, Figure); 4] = [
+pub(crate) const ALL: [(&str, Figure); 5] = [
     ("idle-memory", Figure::IdleMemory),
+    ("idle-tls", Figure::IdleTls),
     ("memory-after-requests", Figure::MemoryAfterRequests),
     ("start", Figure::Start),
     ("size", Figure::Size),
@@ -53,7 +68,7 @@ pub(crate) fn measure(plan: &Plan<'_>, figure: Figure, peers: &[Peer]) -> Result
         |peer: &&Peer| figure != Figure::MemoryAfterRequests || !slow.contains(&peer.program);
     let peers: Vec<&Peer> = peers.iter().filter(takes_part).collect();
     let rounds = match figure {
-        Figure::IdleMemory => plan.rounds.min(3),
+        Figure::IdleMemory | Figure::IdleTls => plan.rounds.min(3),
         Figure::MemoryAfterRequests | Figure::Size => 1,
         Figure::Start => plan.rounds,
     };
@@ -89,14 +104,16 @@ pub(crate) fn measure(plan: &Plan<'_>, figure: Figure, peers: &[Peer]) -> Result
 
 fn describe(plan: &Plan<'_>, figure: Figure) -> (&'static str, &'static str, String) {
     match figure {
-        Figure::IdleMemory => (
-            "Memory per idle connection",
+        Figure::IdleMemory => {
+            ("Memory per idle connection", "KiB/connection", idle(plan, "connections"))
+        }
+        Figure::IdleTls => (
+            "Memory per idle connection with TLS",
             "KiB/connection",
-            format!(
-                "{} more connections, each of which has had one request answered and has been idle for about {REST:?}: what they \
-                 add to the memory of all processes of the proxy (a page that several share counts once), by their number",
-                idle_connections(plan)
-            ),
+            idle(plan, "connections of TLS 1.3")
+                + &format!(
+                    ". Outrigger's may be {IDLE_TLS_LIMIT} KiB, and should be {IDLE_TLS_AIM}"
+                ),
         ),
         Figure::MemoryAfterRequests => (
             "Memory after many requests",
@@ -120,6 +137,14 @@ fn describe(plan: &Plan<'_>, figure: Figure) -> (&'static str, &'static str, Str
     }
 }
 
+fn idle(plan: &Plan<'_>, connections: &str) -> String {
+    format!(
+        "{} more {connections}, each of which has had one request answered and has been idle for about {REST:?}: what they \
+         add to the memory of all processes of the proxy (a page that several share counts once), by their number",
+        idle_connections(plan)
+    )
+}
+
 fn idle_connections(plan: &Plan<'_>) -> usize {
     if plan.quick { 200 } else { 4_000 }
 }
@@ -141,8 +166,17 @@ fn one(plan: &Plan<'_>, figure: Figure, peer: &Peer) -> Result<(f64, String)> {
     }
     let exchange = Exchange::small();
     let endpoint = Endpoint::start(Some(plan.cores.load))?;
-    let connections = if figure == Figure::IdleMemory { 64 + idle_connections(plan) } else { 64 };
-    let setting = Setting { endpoints: endpoint.addresses(), hosts: &[], connections };
+    let connections = if figure.is_idle() { 64 + idle_connections(plan) } else { 64 };
+    let identity = (figure == Figure::IdleTls).then(|| Identity::create(plan.work)).transpose()?;
+    let client = identity.as_ref().map(|it| it.client(exchange.protocol, true)).transpose()?;
+    let busy = Shape { tls: client.map(Arc::new), ..Shape::keep_alive(64) };
+    let setting = Setting {
+        endpoints: endpoint.addresses(),
+        hosts: &[],
+        shape: &Shape { connections, ..busy.clone() },
+        exchange: &exchange,
+        identity: identity.as_ref(),
+    };
     if figure == Figure::Start {
         let start = Instant::now();
         let mut running = peer.spawn(plan.cores.proxy, &setting, plan.work)?;
@@ -152,7 +186,7 @@ fn one(plan: &Plan<'_>, figure: Figure, peer: &Peer) -> Result<(f64, String)> {
         return Ok((start.elapsed().as_secs_f64() * 1e3, String::new()));
     }
     let running = peer.start(plan.cores.proxy, &setting, plan.work)?;
-    let mut load = Load::connect(running.address, Shape::keep_alive(64), &exchange)?;
+    let mut load = Load::connect(running.address, &busy, &exchange)?;
     let meter = meter(&running)?;
     if figure == Figure::MemoryAfterRequests {
         load.count(many_requests(plan) / 50, PATIENCE)?;
@@ -166,15 +200,17 @@ fn one(plan: &Plan<'_>, figure: Figure, peer: &Peer) -> Result<(f64, String)> {
     load.settle(PATIENCE)?;
     let before = meter.proportional()?;
     let count = idle_connections(plan);
-    let shape = Shape { in_flight: 64, ..Shape::keep_alive(count) };
-    let mut idle = Load::connect(running.address, shape, &exchange)?;
+    let shape = Shape { connections: count, ..busy };
+    let mut idle = Load::connect(running.address, &shape, &exchange)?;
     idle.count(count as u64, PATIENCE)?;
     std::thread::sleep(REST);
     let after = meter.proportional()?;
     // They are open still.
     idle.count(count as u64, PATIENCE)?;
     let each = (after as f64 - before as f64) / 1024.0 / count as f64;
-    Ok((each, String::new()))
+    let limited = figure == Figure::IdleTls && peer.program == Program::Outrigger;
+    let words = if each <= IDLE_TLS_LIMIT { "limit kept" } else { "limit NOT kept" };
+    Ok((each, if limited { words.into() } else { String::new() }))
 }
 
 fn meter(running: &Running) -> Result<Meter> {

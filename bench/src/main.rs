@@ -3,7 +3,7 @@
 //! `bench/README.md` says what is measured and how to read it. Linux only: it pins processes to cores
 //! and reads their CPU time from `/proc`.
 
-// No tokio here, and a real clock is what a benchmark reads.
+// A real clock is what a benchmark reads.
 #![allow(clippy::disallowed_methods)]
 
 #[cfg(target_os = "linux")]
@@ -36,6 +36,8 @@ mod stats;
 mod syscalls;
 #[cfg(target_os = "linux")]
 mod template;
+#[cfg(target_os = "linux")]
+mod tls;
 
 /// What went wrong, in words: nobody here acts on the kind.
 #[cfg(target_os = "linux")]

@@ -1,14 +1,16 @@
 //! The proxies that are compared: how each is configured, started and told to reload.
 //!
-//! All get the same task: one core, HTTP/1.1 keep-alive on both sides, and at least an `X-Forwarded-For` towards the
-//! endpoint. Their configurations are the templates in `bench/peers`.
+//! All get the same task: one core, the same protocols on both sides with connections kept alive, and at least an
+//! `X-Forwarded-For` towards the endpoint. Their configurations are the templates in `bench/peers`.
 
 mod programs;
 
 use crate::Result;
-use crate::exchange::HOST;
+use crate::exchange::{Exchange, HOST, Protocol};
+use crate::load::{self, Shape};
 use crate::process::{Process, Signal};
 use crate::template::{Value, Values, fill};
+use crate::tls::Identity;
 pub(crate) use programs::Program;
 use std::fs;
 use std::io::{Read, Write};
@@ -32,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) scraped: bool,
     /// Reloads per second meanwhile, if any are wanted.
     pub(crate) reloads: Option<u32>,
+    /// Have the client offer a post-quantum group.
+    pub(crate) post_quantum: bool,
 }
 
 /// One row of the table.
@@ -51,8 +55,11 @@ pub(crate) struct Setting<'a> {
     pub(crate) endpoints: &'a [SocketAddr],
     /// A host each, or none: then everything goes to the endpoints.
     pub(crate) hosts: &'a [String],
-    /// Clients' connections.
-    pub(crate) connections: usize,
+    /// The load that it will have.
+    pub(crate) shape: &'a Shape,
+    pub(crate) exchange: &'a Exchange,
+    /// Its certificate, where the load is within TLS.
+    pub(crate) identity: Option<&'a Identity>,
 }
 
 /// A peer that runs.
@@ -134,7 +141,11 @@ impl Peer {
         let mut running = self.spawn(core, setting, work)?;
         if let Some(process) = &mut running.process {
             let host = setting.hosts.first().map_or(HOST, String::as_str);
-            process.wait_until(|| answers(running.address, host))?;
+            let plain = setting.exchange.protocol == Protocol::Http1 && setting.identity.is_none();
+            process.wait_until(|| match plain {
+                true => answers(running.address, host),
+                false => load::answers(running.address, setting.shape, setting.exchange),
+            })?;
         }
         Ok(running)
     }
@@ -202,6 +213,8 @@ impl Peer {
         let host = |(index, host): (usize, &String)| {
             Values::from([("index", text(&index)), ("name", text(host))])
         };
+        // Each request to the endpoint may need a connection of its own.
+        let clients = setting.shape.connections.max(setting.shape.in_flight);
         let mut values = Values::from([
             ("address", text(&address)),
             ("host", text(&address.ip())),
@@ -218,10 +231,21 @@ impl Peer {
             ("manyRoutes", Value::Flag(!setting.hosts.is_empty())),
             ("hosts", text(&setting.hosts.join(" "))),
             // Some reserve memory for each: as many as it takes on both sides, and a few more.
-            ("maxClients", text(&(setting.connections + 512))),
-            ("maxConnections", text(&(setting.connections * 2 + setting.endpoints.len() + 512))),
-            ("keepAlive", text(&(128 + setting.endpoints.len()))),
+            ("maxClients", text(&(clients + 512))),
+            ("maxConnections", text(&(clients * 2 + setting.endpoints.len() + 512))),
+            ("keepAlive", text(&(setting.shape.in_flight.max(128) + setting.endpoints.len()))),
+            ("tls", Value::Flag(setting.identity.is_some())),
+            ("http2", Value::Flag(setting.exchange.protocol != Protocol::Http1)),
+            ("grpc", Value::Flag(setting.exchange.protocol == Protocol::Grpc)),
         ]);
+        if let Some(Identity { certificate, key, bundle, .. }) = setting.identity {
+            let path = |path: &Path| Value::Text(path.display().to_string());
+            values.extend([
+                ("certificate", path(certificate)),
+                ("key", path(key)),
+                ("bundle", path(bundle)),
+            ]);
+        }
         if self.options.metrics {
             values.insert("admin", text(&admin));
         }
@@ -294,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_template_can_be_filled_with_and_without_routes() {
+    fn every_template_can_be_filled_for_every_load() {
         let endpoint = SocketAddr::from(([127, 0, 0, 1], 9));
         let options =
             Options { access_log: true, all_headers: true, metrics: true, ..Options::default() };
@@ -306,16 +330,33 @@ mod tests {
             Program::Traefik,
             Program::Outrigger,
         ];
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::create(folder.path()).unwrap();
+        let shape = Shape::keep_alive(64);
+        let http2 = Exchange { protocol: Protocol::Http2, ..Exchange::small() };
         for program in all {
-            for hosts in [&[][..], &["a.example".to_owned(), "b.example".to_owned()]] {
-                let setting = Setting { endpoints: &[endpoint, endpoint], hosts, connections: 64 };
-                let peer = Peer { program, options, ..Peer::direct() };
-                let values = peer.values(endpoint, endpoint, &setting, ALGORITHMS[0]);
+            let peer = Peer { program, options, ..Peer::direct() };
+            let filled = |setting: &Setting<'_>| -> String {
+                let values = peer.values(endpoint, endpoint, setting, ALGORITHMS[0]);
                 let templates = program.templates().iter();
-                let filled: String =
-                    templates.map(|(_, template)| fill(template, &values).unwrap()).collect();
-                assert!(filled.contains("127.0.0.1") && !filled.contains("{{"), "{filled}");
-                assert_eq!(filled.contains("b.example"), !hosts.is_empty(), "{filled}");
+                templates.map(|(_, template)| fill(template, &values).unwrap()).collect()
+            };
+            let (exchange, endpoints) = (&Exchange::small(), &[endpoint, endpoint][..]);
+            for hosts in [&[][..], &["a.example".to_owned(), "b.example".to_owned()]] {
+                let setting = Setting { endpoints, hosts, shape: &shape, exchange, identity: None };
+                let text = filled(&setting);
+                assert!(text.contains("127.0.0.1") && !text.contains("{{"), "{text}");
+                assert_eq!(text.contains("b.example"), !hosts.is_empty(), "{text}");
+                assert!(!text.contains(".pem"), "{text}");
+            }
+            let setting =
+                Setting { endpoints, hosts: &[], shape: &shape, exchange, identity: None };
+            let plain = filled(&setting);
+            let grpc = filled(&Setting { exchange: &Exchange::grpc(), ..setting });
+            assert!(grpc != plain, "nothing tells {program:?} to speak HTTP/2 to the endpoint");
+            for exchange in [exchange, &http2] {
+                let text = filled(&Setting { identity: Some(&identity), exchange, ..setting });
+                assert!(text.contains(".pem") && !text.contains("{{"), "{text}");
             }
         }
     }

@@ -10,6 +10,7 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit,
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -55,6 +56,12 @@ pub(crate) fn pin_this_thread(core: Option<usize>) -> Result<()> {
     set.set(core);
     sched_setaffinity(None, &set).map_err(|error| format!("cannot pin to core {core}: {error}"))?;
     Ok(())
+}
+
+/// CPU time of this process so far, all threads.
+pub(crate) fn own_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Becomes `command`, pinned to `core` and ended by SIGTERM when its parent is no more. Returns only

@@ -69,6 +69,39 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// How a figure, round by round, stands to its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In all rounds.
+    Yes,
+    /// In none.
+    No,
+    /// Now so, now so.
+    Unclear,
+}
+
+impl Kept {
+    pub(crate) fn of(figure: &Spread, limit: f64) -> Kept {
+        if figure.max <= limit {
+            Kept::Yes
+        } else if figure.min > limit {
+            Kept::No
+        } else {
+            Kept::Unclear
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kept::Yes => "kept",
+            Kept::No => "not kept",
+            Kept::Unclear => "within the spread",
+        })
+    }
+}
+
 /// `median (min–max)`; the formatter's precision counts for all three.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +153,14 @@ mod tests {
             Verdict::Faster,
             "one of eight is left out"
         );
+    }
+
+    #[test]
+    fn a_limit_is_kept_only_if_every_round_keeps_it() {
+        let of = |values: &[f64]| Kept::of(&Spread::of(values.iter().copied()).unwrap(), 0.9);
+        assert_eq!(of(&[0.5, 0.9]), Kept::Yes);
+        assert_eq!(of(&[0.91, 1.2]), Kept::No);
+        assert_eq!(of(&[0.5, 0.91]), Kept::Unclear);
     }
 
     #[test]

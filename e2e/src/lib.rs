@@ -18,23 +18,33 @@
 
 mod access_log;
 mod alone;
+mod authority;
 mod binary;
 mod client;
+mod dial;
+mod files;
+pub mod frames;
+pub mod grpc;
 mod lines;
 mod load;
 mod port;
 mod process;
 pub mod soak;
 mod status;
+mod tool;
 mod wait;
 
 pub use access_log::Access;
 pub use alone::{Alone, alone};
+pub use authority::{Authority, Key, Leaf, Request};
 pub use binary::binary;
 pub use client::{Answer, Connection};
+pub use dial::{Dial, Handshake, Io, Tls};
+pub use files::Put;
 pub use lines::Lines;
 pub use load::{Load, Running, Tally};
 pub use port::free_port;
 pub use process::{Ended, Outrigger, PORTS, Signal};
 pub use status::{Backend, Endpoint, Health, Listener, Refused, Reloads, Status};
+pub use tool::{Said, has_tool, run_tool, said};
 pub use wait::{PATIENCE, eventually, in_time};

@@ -1,9 +1,9 @@
-//! Load: many keep-alive connections, each sending one request after the other, and what came of it.
+//! Load: many connections, each sending one request after the other, and what came of it.
 
 use crate::client::Connection;
+use crate::dial::Dial;
 use crate::wait::in_time;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,8 +17,10 @@ const MAX_TOLD: usize = 20;
 /// Load to be put on an address.
 #[derive(Clone, Debug)]
 pub struct Load {
-    address: SocketAddr,
+    dial: Dial,
     connections: usize,
+    streams: usize,
+    fresh: bool,
     path: String,
 }
 
@@ -29,6 +31,8 @@ pub struct Tally {
     pub answers: BTreeMap<(u16, String), u64>,
     /// Requests without a whole answer.
     pub errors: u64,
+    /// Connections opened: as many as the load has, if none was closed.
+    pub opened: u64,
     /// The longest that a request took.
     pub slowest: Duration,
     /// What the first failures were, in words.
@@ -53,8 +57,18 @@ struct Shared {
 
 impl Load {
     /// Load of one connection, which asks for `/`.
-    pub fn on(address: SocketAddr) -> Self {
-        Self { address, connections: 1, path: "/".to_owned() }
+    pub fn on(to: impl Into<Dial>) -> Self {
+        Self { dial: to.into(), connections: 1, streams: 1, fresh: false, path: "/".to_owned() }
+    }
+
+    /// With so many requests at once on each connection, which speaks HTTP/2 if there are more than one.
+    pub fn streams(self, streams: usize) -> Self {
+        Self { streams, ..self }
+    }
+
+    /// With a new connection for each request.
+    pub fn fresh(self) -> Self {
+        Self { fresh: true, ..self }
     }
 
     /// On so many connections at once.
@@ -85,8 +99,15 @@ impl Load {
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
         });
-        let client = |_| Arc::clone(&shared).client();
-        let clients = (0..connections).map(client).collect();
+        let mut clients = JoinSet::new();
+        for _ in 0..connections {
+            let shared = Arc::clone(&shared);
+            if shared.load.streams == 1 {
+                clients.spawn(shared.client());
+            } else {
+                clients.spawn(shared.streams());
+            }
+        }
         Running { shared, clients }
     }
 }
@@ -123,12 +144,34 @@ impl Running {
 
 impl Shared {
     async fn client(self: Arc<Self>) -> Tally {
+        self.requests(None).await
+    }
+
+    /// Requests at once on one connection. A stream that finds it closed opens its own.
+    async fn streams(self: Arc<Self>) -> Tally {
         let mut tally = Tally::default();
-        let mut connection = None;
+        match Connection::open(self.load.dial.clone()).await {
+            Err(error) => tally.fail(format!("no connection: {error}")),
+            Ok(connection) => {
+                tally.opened += 1;
+                let streams: JoinSet<_> = (0..self.load.streams)
+                    .map(|_| {
+                        let (shared, connection) = (Arc::clone(&self), connection.another());
+                        async move { shared.requests(Some(connection)).await }
+                    })
+                    .collect();
+                tally = streams.join_all().await.into_iter().fold(tally, Tally::and);
+            }
+        }
+        tally
+    }
+
+    async fn requests(&self, mut connection: Option<Connection>) -> Tally {
+        let mut tally = Tally::default();
         while self.begun.fetch_add(1, Relaxed) < self.limit.load(Relaxed) {
             let open = connection.take();
             let begun = Instant::now();
-            connection = self.request(open, &mut tally).await;
+            connection = self.request(open, &mut tally).await.filter(|_| !self.load.fresh);
             tally.slowest = tally.slowest.max(begun.elapsed());
             self.ended.send_modify(|ended| *ended += 1);
         }
@@ -139,8 +182,11 @@ impl Shared {
     async fn request(&self, open: Option<Connection>, tally: &mut Tally) -> Option<Connection> {
         let mut connection = match open {
             Some(connection) => connection,
-            None => match Connection::open(self.load.address).await {
-                Ok(connection) => connection,
+            None => match Connection::open(self.load.dial.clone()).await {
+                Ok(connection) => {
+                    tally.opened += 1;
+                    connection
+                }
                 Err(error) => {
                     tally.fail(format!("no connection: {error}"));
                     return None;
@@ -154,8 +200,7 @@ impl Shared {
                 }
                 let key = (answer.status, answer.server().to_owned());
                 *tally.answers.entry(key).or_default() += 1;
-                let closes = answer.header("connection").eq_ignore_ascii_case("close");
-                (!closes).then_some(connection)
+                connection.is_reusable(&answer).then_some(connection)
             }
             Err(error) => {
                 tally.fail(error);
@@ -219,6 +264,7 @@ impl Tally {
             *self.answers.entry(key).or_default() += count;
         }
         self.errors += other.errors;
+        self.opened += other.opened;
         self.slowest = self.slowest.max(other.slowest);
         self.told.extend(other.told);
         self.told.truncate(MAX_TOLD);

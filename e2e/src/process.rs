@@ -3,6 +3,7 @@
 use crate::access_log::Access;
 use crate::binary::binary;
 use crate::client::{Answer, Connection};
+use crate::files;
 use crate::lines::Lines;
 use crate::status::Status;
 use crate::wait::{eventually, in_time};
@@ -12,7 +13,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
@@ -57,9 +58,50 @@ impl Outrigger {
     /// # Panics
     /// It ends instead, or stays unready.
     pub async fn start(yaml: &str) -> Self {
-        let outrigger = Self::launch(yaml).await;
-        outrigger.until_ready().await;
-        outrigger
+        Self::start_with(&[], yaml).await
+    }
+
+    /// The same with these files, by their paths, in the folder of the configuration.
+    ///
+    /// # Panics
+    /// It ends instead, or stays unready.
+    pub async fn start_with(files: &[(&str, &str)], yaml: &str) -> Self {
+        match Self::try_start_with(files, yaml).await {
+            Ok(outrigger) => {
+                outrigger.until_ready().await;
+                outrigger
+            }
+            Err(ended) => {
+                panic!("it does not start: {}\n{}\nwith:\n{yaml}", ended.status, ended.log)
+            }
+        }
+    }
+
+    /// Starts a process with these files and this configuration, and waits until it listens or ends.
+    ///
+    /// # Errors
+    /// It ends.
+    pub async fn try_start_with(files: &[(&str, &str)], yaml: &str) -> Result<Self, Ended> {
+        let directory = tempfile::tempdir().expect("a directory for the configuration");
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            let folder = path.parent().expect("it is in the directory");
+            std::fs::create_dir_all(folder).expect("the directory takes a folder");
+            std::fs::write(path, text).expect("the directory takes a file");
+        }
+        Self::try_launch_in(directory, yaml).await
+    }
+
+    /// Starts a process with this configuration in this folder, which has the files it names, and waits until it listens or
+    /// ends.
+    ///
+    /// # Errors
+    /// It ends.
+    pub async fn try_launch_in(directory: TempDir, yaml: &str) -> Result<Self, Ended> {
+        let config = directory.path().join(CONFIG);
+        std::fs::write(&config, yaml).expect("the directory takes a file");
+        Self::try_launch_with(directory, |command| command.arg("run").arg("--config").arg(config))
+            .await
     }
 
     /// Starts a process with this configuration and waits until it listens.
@@ -80,11 +122,7 @@ impl Outrigger {
     /// # Errors
     /// It ends.
     pub async fn try_launch(yaml: &str) -> Result<Self, Ended> {
-        let directory = tempfile::tempdir().expect("a directory for the configuration");
-        let config = directory.path().join(CONFIG);
-        std::fs::write(&config, yaml).expect("the directory takes a file");
-        Self::try_launch_with(directory, |command| command.arg("run").arg("--config").arg(config))
-            .await
+        Self::try_start_with(&[], yaml).await
     }
 
     /// The same with other arguments; the configuration is whatever they name, `directory` is kept until the end. Where
@@ -232,18 +270,10 @@ impl Outrigger {
 
     /// Puts a new configuration in place by renaming a file that was written a second before.
     ///
-    /// Were it written and renamed within one tick of the file system's clock, 4 ms or so, it would look as if it had
-    /// been written in place, and would be watched for a while before it counts.
-    ///
     /// # Panics
     /// The directory is gone.
     pub fn write(&self, yaml: &str) {
-        let beside = self.directory.path().join(".config.yaml.new");
-        std::fs::write(&beside, yaml).expect("the directory takes a file");
-        let file = std::fs::File::options().write(true).open(&beside);
-        let written = SystemTime::now() - Duration::from_secs(1);
-        file.and_then(|file| file.set_modified(written)).expect("the file is ours");
-        std::fs::rename(&beside, self.config()).expect("the file can be renamed");
+        files::rename(self.directory.path(), CONFIG, yaml);
     }
 
     /// Puts a new configuration in place, which must say something new, and waits until it runs.

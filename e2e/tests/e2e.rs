@@ -4,14 +4,28 @@
 
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
+#[path = "e2e/attacks_http2.rs"]
+mod attacks_http2;
+#[path = "e2e/browser.rs"]
+mod browser;
+#[path = "e2e/certificates.rs"]
+mod certificates;
+#[path = "e2e/client_auth.rs"]
+mod client_auth;
 #[path = "e2e/diff.rs"]
 mod diff;
 #[path = "e2e/edit.rs"]
 mod edit;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/grpc.rs"]
+mod grpc;
+#[path = "e2e/harness.rs"]
+mod harness;
 #[path = "e2e/health.rs"]
 mod health;
+#[path = "e2e/http2.rs"]
+mod http2;
 #[path = "e2e/ready.rs"]
 mod ready;
 #[path = "e2e/reload.rs"]
@@ -24,6 +38,8 @@ mod reload_settings;
 mod reloads;
 #[path = "e2e/scene.rs"]
 mod scene;
+#[path = "e2e/secure.rs"]
+mod secure;
 #[path = "e2e/shutdown.rs"]
 mod shutdown;
 #[path = "e2e/smoke.rs"]
@@ -36,3 +52,11 @@ mod start;
 mod state;
 #[path = "e2e/switch.rs"]
 mod switch;
+#[path = "e2e/testssl.rs"]
+mod testssl;
+#[path = "e2e/tls.rs"]
+mod tls;
+#[path = "e2e/upstream_tls.rs"]
+mod upstream_tls;
+#[path = "e2e/websocket.rs"]
+mod websocket;

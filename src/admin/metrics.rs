@@ -5,7 +5,7 @@
 use super::{AdminContext, process};
 use crate::backend::Backend;
 use crate::endpoint::Health;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, User};
 use crate::telemetry::metrics::{self as names, CODE_CLASSES, DURATION_BUCKETS, DurationHistogram};
 use crate::telemetry::metrics::{Kind, Metric as Name, Sample};
 use prometheus::TextEncoder;
@@ -20,7 +20,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) fn text(context: &AdminContext) -> prometheus::Result<String> {
     let mut families = Families::default();
     of_process(context, &mut families);
-    of_backends(&context.store.load().backends, &mut families);
+    let snapshot = context.store.load();
+    of_backends(&snapshot.backends, &mut families);
+    of_certificates(&snapshot, &mut families);
     for Sample { metric, labels, value } in (context.extra)() {
         families.one(metric, &labels, value);
     }
@@ -75,6 +77,19 @@ fn of_backends(backends: &[Arc<Backend>], families: &mut Families) {
             families.one(&names::ENDPOINT_PICKS, &labels, endpoint.picks() as f64);
             families.maybe(&names::ENDPOINT_LATENCY, &labels, latency);
         }
+    }
+}
+
+fn of_certificates(snapshot: &Snapshot, families: &mut Families) {
+    for (user, certificate) in snapshot.certificates() {
+        let file = certificate.path.display().to_string();
+        let name = certificate.names.first().map_or("", String::as_str);
+        let (listener, backend) = match user {
+            User::Listener(listener) => (listener, ""),
+            User::Backend(backend) => ("", backend),
+        };
+        let not_after = seconds(certificate.not_after);
+        families.one(&names::CERTIFICATE_NOT_AFTER, &[listener, backend, &file, name], not_after);
     }
 }
 

@@ -5,8 +5,10 @@ use crate::backend::{Backend, Member};
 use crate::clock::Nanos;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::CODE_CLASSES;
+use crate::tls::Certificate;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +65,18 @@ struct Reloads {
 struct Listener {
     name: String,
     address: String,
+    /// None where no TLS is spoken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<CertificateStatus>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateStatus {
+    names: Vec<String>,
+    file: String,
+    not_before: String,
+    not_after: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,11 +157,23 @@ impl Status {
                 .map(|bound| Listener {
                     name: bound.name.to_string(),
                     address: bound.address.to_string(),
+                    certificates: certificates(&snapshot, &bound.name),
                 })
                 .collect(),
             backends: snapshot.backends.iter().map(|backend| BackendStatus::of(backend)).collect(),
         }
     }
+}
+
+fn certificates(snapshot: &Snapshot, listener: &str) -> Vec<CertificateStatus> {
+    let certificates = snapshot.tls(listener).into_iter().flat_map(|tls| &tls.certificates);
+    let status = |certificate: &Arc<Certificate>| CertificateStatus {
+        names: certificate.names.clone(),
+        file: certificate.path.display().to_string(),
+        not_before: time(certificate.not_before),
+        not_after: time(certificate.not_after),
+    };
+    certificates.map(status).collect()
 }
 
 impl BackendStatus {

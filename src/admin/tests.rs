@@ -4,6 +4,7 @@ use super::*;
 use crate::config;
 use crate::endpoint::{Resolution, Thresholds};
 use crate::lifecycle::{Drain, Phase, ReadyGuard};
+use crate::model::{KeyPair, ListenerTls, Pem, Scheme, TlsVersion};
 use crate::snapshot::Snapshot;
 use crate::snapshot::source::{Refused, Source};
 use crate::telemetry::metrics as names;
@@ -264,9 +265,78 @@ async fn the_series_of_a_removed_endpoint_go() {
     assert_eq!(status(server.address()).await["generation"], 2);
 }
 
+/// A context whose listener speaks TLS and whose backend shows a certificate.
+fn secure_context() -> (AdminContext, ReadyGuard) {
+    let (context, guard) = context();
+    let pem = |path: &str, text: &str| Pem {
+        path: std::path::Path::new(path).into(),
+        bytes: text.as_bytes().into(),
+    };
+    let pair = |file: &str, names: &[&str]| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2033, 5, 18);
+        let cert = params.self_signed(&key).unwrap();
+        KeyPair { cert: pem(file, &cert.pem()), key: pem("a.key", &key.serialize_pem()) }
+    };
+    let mut model = (*context.store.load().model).clone();
+    model.listeners[0].tls = Some(ListenerTls {
+        certificates: vec![
+            pair("/etc/tls/shop.crt", &["shop.example", "*.shop.example"]),
+            pair("/etc/tls/nameless.crt", &[]),
+        ],
+        client_auth: None,
+        min_version: TlsVersion::Tls12,
+    });
+    model.backends[0].endpoints[0].url.scheme = Scheme::Https;
+    model.backends[0].tls.insecure_skip_verify = true;
+    model.backends[0].tls.client_certificate = Some(pair("/etc/tls/mine.crt", &["me.example"]));
+    let next = Snapshot::compile(Arc::new(model), String::new(), Some(&context.store.load()), 2);
+    context.store.swap(next.unwrap());
+    (context, guard)
+}
+
+/// T1
+#[tokio::test]
+async fn status_and_metrics_tell_until_when_certificates_hold() {
+    let (context, _guard) = secure_context();
+    let server = start(loopback(), context).unwrap();
+    let listener = &status(server.address()).await["listeners"][0];
+    let of = |file: &str, names: &[&str]| {
+        json!({
+            "names": names,
+            "file": file,
+            "notBefore": "2024-01-01T00:00:00.000Z",
+            "notAfter": "2033-05-18T00:00:00.000Z",
+        })
+    };
+    assert_eq!(
+        listener["certificates"],
+        json!([
+            of("/etc/tls/shop.crt", &["shop.example", "*.shop.example"]),
+            of("/etc/tls/nameless.crt", &[]),
+        ])
+    );
+    let metrics = get(server.address(), "/metrics").await.1;
+    let series: Vec<_> = metrics
+        .lines()
+        .filter(|line| line.starts_with("outrigger_certificate_not_after_seconds"))
+        .collect();
+    assert_eq!(
+        series,
+        [
+            r#"outrigger_certificate_not_after_seconds{listener="http",backend="",file="/etc/tls/shop.crt",name="shop.example"} 1999987200"#,
+            r#"outrigger_certificate_not_after_seconds{listener="http",backend="",file="/etc/tls/nameless.crt",name=""} 1999987200"#,
+            r#"outrigger_certificate_not_after_seconds{listener="",backend="demo",file="/etc/tls/mine.crt",name="me.example"} 1999987200"#,
+        ]
+    );
+}
+
 #[tokio::test]
 async fn promtool_finds_no_fault_with_the_metrics() {
-    let (context, _guard) = context();
+    let (context, _guard) = secure_context();
     let snapshot = context.store.load();
     let endpoint = &snapshot.backends[0].members()[0].endpoint;
     endpoint.record_latency(crate::clock::Nanos::now(), Duration::from_millis(3));

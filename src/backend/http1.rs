@@ -9,6 +9,8 @@
 
 pub mod chunked;
 pub mod outgoing;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod response;
 
 use super::connection::Connection;

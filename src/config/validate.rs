@@ -5,6 +5,7 @@ mod defaulted;
 mod filters;
 mod matches;
 mod probes;
+mod protocols;
 mod references;
 mod routes;
 mod tls;
@@ -131,30 +132,6 @@ impl Validator<'_> {
         self.items(typed, at, "listeners").into_iter().filter_map(listener).collect()
     }
 
-    fn proxy_protocol(&self, typed: &file::Listener, at: &At<'_>) -> model::ProxyProtocol {
-        let mode = match typed.proxy_protocol.get() {
-            Some(file::ProxyProtocol::Disabled) | None => return model::ProxyProtocol::Disabled,
-            Some(file::ProxyProtocol::Accept) => model::ProxyProtocol::Accept,
-            Some(file::ProxyProtocol::Require) => model::ProxyProtocol::Require,
-        };
-        let nobody = match &typed.trusted_proxies {
-            Field::Absent => true,
-            Field::Invalid => false,
-            Field::Present(networks) => networks.is_empty(),
-        };
-        if nobody {
-            let at = at.key("proxyProtocol");
-            let shown = at.shown();
-            let fault = Fault::new(format!(
-                "`{shown}` without `trustedProxies`: nobody is believed who the client is"
-            ));
-            let allowed =
-                "`trustedProxies` with the networks of the proxies before this one, or `Disabled`";
-            self.problems.value(&at, fault.allow(allowed));
-        }
-        mode
-    }
-
     fn trusted_proxies(&self, typed: &file::Listener, at: &At<'_>) -> Vec<IpNet> {
         let mut seen = Unique::new("network");
         let networks = self.any(&typed.trusted_proxies, at, "trustedProxies").into_iter();
@@ -226,28 +203,6 @@ impl Validator<'_> {
             self.problems.value(&at.key("endpoints"), fault.allow("at least one weight from 1"));
         }
         endpoints
-    }
-
-    /// Holds the schemes of the endpoints to the protocol that is spoken to them.
-    fn schemes(&self, backend: &file::Backend, protocol: model::Protocol, at: &At<'_>) {
-        let (wanted, allowed) = match protocol {
-            model::Protocol::Http1 => return,
-            model::Protocol::Http2 => (
-                model::Scheme::Https,
-                "`https://…`, or `protocol: H2c`, which is HTTP/2 without TLS",
-            ),
-            model::Protocol::H2c => {
-                (model::Scheme::Http, "`http://…`, or `protocol: Http2`, which is HTTP/2 over TLS")
-            }
-        };
-        for (endpoint, at) in self.any(&backend.endpoints, at, "endpoints") {
-            let Some(url) = endpoint.url.get().map(|url| &url.0) else { continue };
-            if url.scheme != wanted {
-                let scheme = url.scheme.as_str();
-                let fault = Fault::new(format!("`{scheme}` is not for `protocol: {protocol}`"));
-                self.problems.value(&at.key("url"), fault.allow(allowed));
-            }
-        }
     }
 
     fn timeouts(&self, typed: &Field<file::Timeouts>, at: &At<'_>) -> model::Timeouts {

@@ -99,6 +99,8 @@ pub enum Event {
     Unchanged(Source),
     /// The file is gone or cannot be read; said once. The last content remains the one to go by.
     Failed(ReadError),
+    /// Something became of the files that are [followed](Watcher::follow): who uses them reads them again.
+    Followed,
 }
 
 /// Watches a set of files until it is dropped.
@@ -110,10 +112,11 @@ pub struct Watcher {
     events: mpsc::Receiver<Event>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Wake {
     Notified,
     Forced,
+    Follow(Vec<PathBuf>),
     Stop,
 }
 
@@ -145,8 +148,15 @@ impl Watcher {
     ) -> Result<(Vec<Source>, Self), ReadError> {
         // One place: who is slow to take an event finds the newest content behind it, not a queue.
         let (yields, events) = mpsc::channel(1);
-        let mut eye =
-            Eye { files: Vec::new(), notifier, watched: BTreeMap::new(), warned: false, options };
+        let mut eye = Eye {
+            files: Vec::new(),
+            followed: Vec::new(),
+            news: false,
+            notifier,
+            watched: BTreeMap::new(),
+            warned: false,
+            options,
+        };
         let mut sources = Vec::new();
         for path in paths {
             let given = path.as_ref();
@@ -157,6 +167,7 @@ impl Watcher {
             let (bytes, place) = Trail::follow(&absolute).read(&absolute, eye.options.max_bytes)?;
             let source = Source::new(given.into(), bytes);
             let settle = Settle::new(source.hash, eye.options.quiet, eye.options.limit);
+            let place = Some(place);
             eye.files.push(File { path: source.path.clone(), absolute, place, settle });
             sources.push(source);
         }
@@ -171,7 +182,18 @@ impl Watcher {
         Ok((sources, Self { wakes, events }))
     }
 
-    /// Looks at every file now and yields one event for each, even if nothing changed.
+    /// Follows the files at `paths` besides, and none that it followed before and that is not among them. They need not be there.
+    ///
+    /// [`Event::Followed`] says that one of them has other content, is gone, or is back; several that are written one after the other,
+    /// as a certificate and its key are, make one event. It also comes once the watch of a new one has begun: what was read before may
+    /// have changed unseen.
+    pub fn follow(&self, paths: Vec<PathBuf>) {
+        // Fails only after the thread has ended, which `next` reports.
+        let _ = self.wakes.send(Wake::Follow(paths));
+    }
+
+    /// Looks at every file now and yields one event for each, and one for all that are followed, even if
+    /// nothing changed.
     pub fn force(&self) {
         // Fails only after the thread has ended, which `next` reports.
         let _ = self.wakes.send(Wake::Forced);
@@ -209,6 +231,9 @@ type Notifier = Box<dyn notify::Watcher + Send>;
 /// The thread's state.
 struct Eye {
     files: Vec<File>,
+    followed: Vec<File>,
+    /// Whether something became of the followed files that was not said yet.
+    news: bool,
     options: Options,
     notifier: Option<Notifier>,
     watched: BTreeMap<PathBuf, Identity>,
@@ -223,7 +248,7 @@ struct File {
     path: Arc<Path>,
     absolute: PathBuf,
     /// Of the content that was accepted last.
-    place: Place,
+    place: Option<Place>,
     settle: Settle,
 }
 
@@ -247,14 +272,18 @@ impl Eye {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if wake == Some(Wake::Notified) {
+            if matches!(wake, Some(Wake::Notified)) {
                 let earliest = looked + self.options.debounce;
                 std::thread::sleep(earliest.saturating_duration_since(Instant::now()));
             }
             while let Some(reason) = wake {
                 match reason {
                     Wake::Notified => {}
-                    Wake::Forced => self.files.iter_mut().for_each(|file| file.settle.force()),
+                    Wake::Forced => {
+                        let all = self.files.iter_mut().chain(&mut self.followed);
+                        all.for_each(|file| file.settle.force());
+                    }
+                    Wake::Follow(paths) => self.retarget(paths),
                     Wake::Stop => return,
                 }
                 wake = woken.try_recv().ok();
@@ -271,7 +300,8 @@ impl Eye {
     ) -> Result<Instant, Closed> {
         let trails = self.survey(renew);
         let mut next = now + self.options.poll;
-        for (file, trail) in self.files.iter_mut().zip(trails) {
+        let mut trails = trails.into_iter();
+        for (file, trail) in self.files.iter_mut().zip(&mut trails) {
             let (verdict, event) = file.look(trail, self.options.max_bytes);
             if let Verdict::LookAgain(at) = verdict {
                 next = next.min(at);
@@ -280,7 +310,39 @@ impl Eye {
                 yields.blocking_send(event).map_err(|_| Closed)?;
             }
         }
+        let mut unsettled = false;
+        for (file, trail) in self.followed.iter_mut().zip(trails) {
+            match file.look(trail, self.options.max_bytes).0 {
+                Verdict::Nothing => {}
+                Verdict::LookAgain(at) => {
+                    next = next.min(at);
+                    unsettled = true;
+                }
+                Verdict::Changed | Verdict::Unchanged | Verdict::Failed => self.news = true,
+            }
+        }
+        // Who was told of the first of two that belong together would find the other half written.
+        if self.news && !unsettled {
+            self.news = false;
+            yields.blocking_send(Event::Followed).map_err(|_| Closed)?;
+        }
         Ok(next)
+    }
+
+    /// Follows the files at `paths` and no others; what is known of those that stay is kept.
+    fn retarget(&mut self, paths: Vec<PathBuf>) {
+        let Options { quiet, limit, .. } = self.options;
+        let mut known: BTreeMap<_, _> =
+            self.followed.drain(..).map(|file| (Arc::clone(&file.path), file)).collect();
+        for path in paths {
+            let unseen = || File {
+                path: path.as_path().into(),
+                absolute: std::path::absolute(&path).unwrap_or_else(|_| path.clone()),
+                place: None,
+                settle: Settle::unseen(quiet, limit),
+            };
+            self.followed.push(known.remove(path.as_path()).unwrap_or_else(unseen));
+        }
     }
 
     /// Follows all paths and watches the directories on the way, until no new one turns up: what is read
@@ -297,7 +359,8 @@ impl Eye {
     }
 
     fn follow(&self) -> Vec<Trail> {
-        self.files.iter().map(|file| Trail::follow(&file.absolute)).collect()
+        let all = self.files.iter().chain(&self.followed);
+        all.map(|file| Trail::follow(&file.absolute)).collect()
     }
 
     /// Watches the directories of `trails` and no others. Says whether there were new ones.
@@ -353,10 +416,10 @@ impl File {
         match read {
             Ok((bytes, place)) => {
                 let source = Source::new(self.path.clone(), bytes);
-                let at_once = place.replaces(&self.place);
+                let at_once = self.place.as_ref().is_some_and(|before| place.replaces(before));
                 let verdict = self.settle.judge(Print::Content(source.hash), at_once, now);
                 if !matches!(verdict, Verdict::LookAgain(_)) {
-                    self.place = place;
+                    self.place = Some(place);
                 }
                 let event = match verdict {
                     Verdict::Changed => Some(Event::Changed(source)),

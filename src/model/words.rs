@@ -318,6 +318,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_are_written_in_utc_and_the_end_of_time_is_one() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let time = at(1_801_474_200) + Duration::from_millis(250);
+        assert_eq!(moment(time), "2027-02-01T09:30:00Z");
+        assert_eq!(date(time), "2027-02-01");
+        assert_eq!(date(at(253_402_300_799)), "9999-12-31");
+    }
+
+    #[test]
     fn durations_and_sizes_are_written_as_in_the_file() {
         let cases =
             [(0, "0s"), (250, "250ms"), (1500, "1500ms"), (90_000, "1m30s"), (3_600_000, "1h")];

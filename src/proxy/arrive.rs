@@ -6,6 +6,7 @@ use super::timer::Alarm;
 use super::worker::Worker;
 use crate::model::ProxyProtocol;
 use crate::proxy_protocol::{self, Parsed};
+use crate::tls;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::future::{Future, poll_fn};
@@ -18,7 +19,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 /// The answer to HTTP where TLS is spoken.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
@@ -61,11 +61,11 @@ pub async fn arrive(
         }
     }
     let tls = state.listener.tls.borrow().clone();
-    let Some(config) = tls else {
+    let Some(server) = tls else {
         let stream = ClientStream::Plain(socket);
         return Some(Arrived { stream, is_http2: false, certificate: None });
     };
-    let shaking = Box::pin(shake_hands(socket, config));
+    let shaking = Box::pin(shake_hands(socket, server));
     match within(shaking, deadline, worker, state, alarm).await? {
         Ok(stream) => {
             let (_, session) = stream.get_ref();
@@ -123,7 +123,7 @@ async fn announce(
 
 async fn shake_hands(
     mut socket: TcpStream,
-    config: Arc<rustls::ServerConfig>,
+    server: Arc<tls::Server>,
 ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
     let mut first = [0];
     socket.peek(&mut first).await?;
@@ -132,7 +132,7 @@ async fn shake_hands(
         socket.write_all(NOT_TLS).await?;
         return Err(io::Error::other("the client does not speak TLS"));
     }
-    TlsAcceptor::from(config).accept(socket).await
+    server.accept(socket).await
 }
 
 /// Waits for `step`, until `deadline` or until the connection's time is over.

@@ -6,8 +6,8 @@ use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::{Limits, ProxyProtocol};
 use crate::router::Router;
+use crate::tls;
 use ipnet::IpNet;
-use rustls::ServerConfig;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub struct ListenerState {
     /// Whose word on the client is believed; follows the running snapshot.
     pub trusted_proxies: RefCell<Vec<IpNet>>,
     /// TLS, if its clients speak it; follows the running snapshot.
-    pub tls: RefCell<Option<Arc<ServerConfig>>>,
+    pub tls: RefCell<Option<Arc<tls::Server>>>,
     /// Whether endpoints are told of clients' certificates; follows the running snapshot.
     pub forward_certificate: Cell<bool>,
     /// Whether proxies name the client in front of a connection; follows the running snapshot.

@@ -38,8 +38,7 @@ impl ClientIo {
 
     /// Ready when there is something to read, or its end.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.unread.is_empty() {
-            // Of TLS nothing is left that was read and not asked for: hyper asks until there is no more.
+        if self.unread.is_empty() && !self.stream.is_ahead() {
             self.stream.socket().poll_read_ready(cx).map(drop)
         } else {
             Poll::Ready(())

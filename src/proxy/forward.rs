@@ -181,7 +181,7 @@ fn pause(retry: u32) -> Duration {
 }
 
 /// How the client's body is delimited.
-fn framing(body: &Incoming) -> Framing {
+pub fn framing(body: &Incoming) -> Framing {
     if body.is_end_stream() {
         Framing::Empty
     } else {

@@ -98,7 +98,7 @@ impl Outbound<'_> {
     ///
     /// # Errors
     /// When the host is none that a URL could have.
-    pub fn to_http2(&self) -> Result<Http2Head, ProxyError> {
+    pub fn for_http2(&self) -> Result<Http2Head, ProxyError> {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.version = Version::HTTP_2;
         head.method = self.parts.method.clone();
@@ -362,13 +362,23 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// The protocol that the request asks to switch to, if it may be passed on. `h2c` may not: an endpoint that switched to
-/// HTTP/2 would take requests that we never saw.
+/// HTTP/2 would take requests that we never saw. Nor may what is no list of protocols: who forgives more than we do could read
+/// one in it.
 pub fn upgrade(parts: &Parts) -> Option<&HeaderValue> {
     let protocol = parts.headers.get(header::UPGRADE)?;
     let asked = parts.version == Version::HTTP_11
         && has_token(&parts.headers, header::CONNECTION, b"upgrade")
-        && !tokens(protocol).any(|token| token.to_ascii_lowercase().starts_with(b"h2c"));
+        && tokens(protocol)
+            .all(|token| is_protocol(token) && !token.to_ascii_lowercase().starts_with(b"h2c"));
     asked.then_some(protocol)
+}
+
+/// A name, and perhaps a version (RFC 9110, section 7.8).
+fn is_protocol(item: &[u8]) -> bool {
+    let is_token_byte =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let mut parts = item.splitn(2, |byte| *byte == b'/');
+    parts.all(|part| !part.is_empty() && part.iter().all(is_token_byte))
 }
 
 /// Whether the client waits for a 100 before it sends the body, and the endpoint hears of it.

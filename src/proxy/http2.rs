@@ -83,6 +83,8 @@ pub async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let open = OpenStream::new(&streams, state);
                     serve(context, request, respond, open);
+                    // There may be more, of which nobody would tell us again.
+                    continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let (listener, peer) = (&*state.listener.name, state.peer.get());

@@ -24,6 +24,14 @@ impl ClientStream {
             Self::Tls(stream) => stream.get_ref().0,
         }
     }
+
+    /// Whether there is something to read of which the socket does not tell any more: what came with the end of the handshake.
+    pub fn is_ahead(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => !stream.get_ref().1.wants_read(),
+        }
+    }
 }
 
 impl AsyncRead for ClientStream {

@@ -509,7 +509,7 @@ impl Worker {
 fn follow(state: &ListenerState, model: &model::Listener, snapshot: &Snapshot) {
     state.limits.set(model.limits);
     state.trusted_proxies.replace(model.trusted_proxies.clone());
-    state.tls.replace(snapshot.tls(&model.name).map(|server| Arc::clone(&server.config)));
+    state.tls.replace(snapshot.tls(&model.name).cloned());
     let auth = model.tls.as_ref().and_then(|tls| tls.client_auth.as_ref());
     state.forward_certificate.set(auth.is_some_and(|auth| auth.forward_certificate));
     state.proxy_protocol.set(model.proxy_protocol);

@@ -1,4 +1,4 @@
-use super::{MAX_LENGTH, Malformed, Parsed, Version, encode, encode_local, parse, v2};
+use super::{Malformed, Parsed, Version, encode, encode_local, parse, property, v2};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -39,7 +39,9 @@ fn with_checksum(alter: impl Fn(&mut [u8; 4])) -> Vec<u8> {
     with_tlvs(&tlvs(sum))
 }
 
-fn well_formed() -> Vec<(Vec<u8>, Option<(&'static str, &'static str)>)> {
+type Texts = Option<(&'static str, &'static str)>;
+
+fn well_formed() -> Vec<(Vec<u8>, Texts)> {
     let four = Some(("192.0.2.1:12345", "192.0.2.2:443"));
     let six = Some(("[2001:db8::1]:65535", "[::1]:0"));
     let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
@@ -271,12 +273,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(source in any_address(), destination in any_address()) {
         for version in [Version::V1, Version::V2] {
-            let bytes = encoded(version, source, destination);
-            let Ok(Parsed::Header { length, source: Some(s), destination: Some(d) }) = parse(&bytes)
-            else { panic!("{}", bytes.escape_ascii()) };
-            prop_assert_eq!(length, bytes.len());
-            prop_assert_eq!((s.ip().to_canonical(), s.port()), (source.ip().to_canonical(), source.port()));
-            prop_assert_eq!((d.ip().to_canonical(), d.port()), (destination.ip().to_canonical(), destination.port()));
+            property::reads_back(version, source, destination);
         }
     }
 
@@ -284,16 +281,6 @@ proptest! {
     fn an_answer_stays_the_same_whatever_follows(
         bytes in prop_oneof![nearly_a_header(), proptest::collection::vec(any::<u8>(), 0..200)],
     ) {
-        let mut answer = Ok(Parsed::Partial);
-        for end in 0..=bytes.len() {
-            let now = parse(&bytes[..end]);
-            if answer == Ok(Parsed::Partial) {
-                answer = now;
-            }
-            prop_assert_eq!(now, answer);
-            if let Ok(Parsed::Header { length, .. }) = now {
-                prop_assert!(length <= end && length <= MAX_LENGTH);
-            }
-        }
+        property::holds(&bytes);
     }
 }

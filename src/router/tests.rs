@@ -1,35 +1,15 @@
-//! What routing must do, rule by rule; `property` compares it with the precedence as one would write it down.
+//! What routing must do, rule by rule; `super::property` compares it with the precedence as one would write it down.
 
 mod explained;
-mod property;
 mod reload;
 mod rules;
 
+use super::property::{Request, backends, exactly, model, with_header, with_query};
 use super::*;
-use crate::config;
-use crate::model::{
-    BackendRef, HeaderMatch, HostPattern, Match, PathMatch, QueryMatch, Regex, ValueMatch,
-};
+use crate::model::{BackendRef, HostPattern, Match, PathMatch, Regex, ValueMatch};
 use http::HeaderName;
 
 const LISTENER: &str = "http";
-
-/// A model with the listeners `http` and `other` and the backends `a` and `b`.
-fn model(routes: Vec<model::Route>) -> Model {
-    let text = "listeners: [{name: http, address: 127.0.0.1:0}, {name: other, address: 127.0.0.1:0}]\n\
-                backends: [{name: a, algorithm: RoundRobin, endpoints: [http://127.0.0.1:1]}]\n";
-    let mut model =
-        config::load(text.as_bytes(), "test", &config::Surroundings::none()).unwrap().model;
-    let mut second = model.backends[0].clone();
-    second.name = Arc::from("b");
-    model.backends.push(second);
-    model.routes = routes;
-    model
-}
-
-fn backends(model: &Model) -> Vec<Arc<Backend>> {
-    model.backends.iter().map(|backend| Backend::compile(backend, None, 1).unwrap()).collect()
-}
 
 fn router(routes: Vec<model::Route>) -> Router {
     let model = model(routes);
@@ -64,30 +44,6 @@ fn with_method(wanted: Match, method: Method) -> Match {
     Match { method: Some(method), ..wanted }
 }
 
-fn with_header(mut wanted: Match, name: &'static str, value: ValueMatch) -> Match {
-    wanted.headers.push(HeaderMatch { name: HeaderName::from_static(name), value });
-    wanted
-}
-
-fn with_query(mut wanted: Match, name: &str, value: ValueMatch) -> Match {
-    wanted.query.push(QueryMatch { name: Arc::from(name), value });
-    wanted
-}
-
-fn exactly(text: &str) -> ValueMatch {
-    ValueMatch::Exact(Arc::from(text))
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-struct Request {
-    host: String,
-    path: String,
-    query: Option<String>,
-    method: Method,
-    headers: HeaderMap,
-}
-
 impl Request {
     /// `GET` of `host/path?query`.
     fn get(url: &str) -> Self {
@@ -108,16 +64,6 @@ impl Request {
     fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(HeaderName::from_static(name), value.parse().unwrap());
         self
-    }
-
-    fn asked(&self) -> Asked<'_> {
-        Asked {
-            host: &self.host,
-            path: &self.path,
-            query: self.query.as_deref(),
-            method: &self.method,
-            headers: &self.headers,
-        }
     }
 }
 

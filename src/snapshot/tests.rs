@@ -78,7 +78,7 @@ fn tls_that_did_not_change_is_the_very_same() {
     assert!(!Arc::ptr_eq(&client(&after), &client(&compile(&model, Some(&after)))));
 }
 
-/// Pains: T1.
+/// T1.
 #[test]
 fn a_renewed_certificate_is_another_and_takes_over_what_clients_may_resume() {
     let mut model = model();

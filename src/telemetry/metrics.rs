@@ -180,6 +180,8 @@ metrics! {
         "Requests given to it, tries included.";
     ENDPOINT_LATENCY = Gauge "outrigger_endpoint_latency_seconds" ["backend", "endpoint"]
         "Decayed average of the time to a response's head; absent before the first sample.";
+    CERTIFICATE_NOT_AFTER = Gauge "outrigger_certificate_not_after_seconds" ["listener", "backend", "file", "name"]
+        "Until when a certificate that a listener or a backend shows holds, in seconds since 1970; name: the first host name in it.";
     PROCESS_START = Gauge "process_start_time_seconds" []
         "When the process started, in seconds since 1970.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []

@@ -1,7 +1,7 @@
 //! A certificate chain and its key.
 
 use super::{File, TlsError, pem, provider};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::path::Path;
@@ -26,7 +26,43 @@ pub struct Certificate {
     pub path: Arc<Path>,
 }
 
+/// Where a moment stands in the time for which a certificate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before it.
+    Early,
+    /// In it.
+    Holds,
+    /// In it, but less than fourteen days before its end, or less than a third of it: most certificates are renewed before.
+    Soon,
+    /// After it.
+    Late,
+}
+
+impl Stage {
+    fn of(now: SystemTime, not_before: SystemTime, not_after: SystemTime) -> Self {
+        if now < not_before {
+            return Self::Early;
+        }
+        let Ok(left) = not_after.duration_since(now) else { return Self::Late };
+        // Those that live for a few days are renewed when a third of their time is left.
+        let whole = not_after.duration_since(not_before).unwrap_or_default();
+        match left < SOON.min(whole / 3) {
+            true => Self::Soon,
+            false => Self::Holds,
+        }
+    }
+}
+
+/// How long before its end a certificate should have been renewed.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 impl Certificate {
+    /// Where `now` stands in its time.
+    pub fn stage(&self, now: SystemTime) -> Stage {
+        Stage::of(now, self.not_before, self.not_after)
+    }
+
     /// Reads a chain, the host's own certificate first, and its key: RSA (from 2048 bits), ECDSA (P-256, P-384, P-521) or Ed25519, in
     /// PKCS#8, PKCS#1 or SEC1. Both may be in one file. Says nothing of whether the certificate holds now.
     ///
@@ -38,9 +74,9 @@ impl Certificate {
         let signing = provider().key_provider.load_private_key(private).map_err(|_| {
             let reason = "the key cannot be used: it is broken, or neither RSA (from 2048 bits) nor ECDSA (P-256, P-384, P-521) \
                           nor Ed25519";
-            TlsError::passing(key, reason)
+            TlsError::new(key, reason)
         })?;
-        let facts = facts(&chain).map_err(|reason| TlsError::passing(cert, reason))?;
+        let facts = facts(&chain).map_err(|reason| TlsError::new(cert, reason))?;
         let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(|error| mismatch(cert, key, &certified, &error))?;
         let Facts { names, not_before, not_after } = facts;
@@ -50,7 +86,7 @@ impl Certificate {
 
 fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Error) -> TlsError {
     if *error != Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
-        return TlsError::passing(cert, format!("the certificate cannot be used: {error}"));
+        return TlsError::new(cert, format!("the certificate cannot be used: {error}"));
     }
     let fits = |certificate: &CertificateDer<'static>| {
         CertifiedKey::new(vec![certificate.clone()], Arc::clone(&certified.key))
@@ -58,7 +94,7 @@ fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Err
             .is_ok()
     };
     match certified.cert.iter().position(fits) {
-        Some(index) => TlsError::lasting(
+        Some(index) => TlsError::new(
             cert,
             format!(
                 "the key {} is that of certificate {} in it; the host's own must come first",
@@ -66,7 +102,7 @@ fn mismatch(cert: File<'_>, key: File<'_>, certified: &CertifiedKey, error: &Err
                 index + 1
             ),
         ),
-        None => TlsError::passing(
+        None => TlsError::new(
             key,
             format!("it is not the key of the certificate {}", cert.path.display()),
         ),
@@ -94,6 +130,13 @@ fn facts(chain: &[CertificateDer<'_>]) -> Result<Facts, String> {
     facts.ok_or_else(|| "there is no certificate in it".to_owned())
 }
 
+/// Where `now` stands in the time of the certificate `der`.
+pub(super) fn stage(der: &CertificateDer<'_>, now: UnixTime) -> Result<Stage, String> {
+    let Facts { not_before, not_after, .. } = facts(std::slice::from_ref(der))?;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+    Ok(Stage::of(now, not_before, not_after))
+}
+
 /// From the subject's alternative names only, as clients do (RFC 9525, section 6.3): a common name counts for nothing.
 fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let names = certificate.subject_alternative_name().ok().flatten();
@@ -107,4 +150,22 @@ fn host_names(certificate: &X509Certificate<'_>) -> Vec<String> {
 
 fn time(time: ASN1Time) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(time.timestamp().max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_warned_of_in_its_last_fortnight_or_its_last_third() {
+        let day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 24 * 3600);
+        let at = |now: u64, until: u64| Stage::of(day(now), day(10), day(until));
+        assert_eq!([9, 10].map(|now| at(now, 100)), [Stage::Early, Stage::Holds]);
+        assert_eq!(
+            [86, 87, 100, 101].map(|now| at(now, 100)),
+            [Stage::Holds, Stage::Soon, Stage::Soon, Stage::Late]
+        );
+        // Nine days of life.
+        assert_eq!([16, 17].map(|now| at(now, 19)), [Stage::Holds, Stage::Soon]);
+    }
 }

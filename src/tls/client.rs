@@ -1,12 +1,15 @@
 //! TLS as endpoints are spoken to.
 
-use super::{Certificate, File, TlsError, pem, provider};
+use super::{Certificate, File, Stage, TlsError, certificate, pem, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -28,6 +31,8 @@ pub struct ClientOptions<'a> {
 pub struct Client {
     /// For rustls.
     pub config: Arc<ClientConfig>,
+    /// What we show when they ask.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Client {
@@ -37,28 +42,31 @@ impl Client {
     /// When a file cannot be used, or the system's roots are wanted and it has none.
     pub fn new(options: ClientOptions<'_>) -> Result<Self, TlsError> {
         let ClientOptions { ca, certificate, insecure_skip_verify, http2 } = options;
-        let verifier: Arc<dyn ServerCertVerifier> = match (insecure_skip_verify, ca) {
-            (true, _) => Arc::new(AnyCertificate(provider())),
-            (false, Some(ca)) => verifier(Arc::new(pem::roots(ca)?)),
-            (false, None) => verifier(system_roots()?),
+        let trust = match (insecure_skip_verify, ca) {
+            (true, _) => Trust::Anybody,
+            (false, Some(ca)) => Trust::Issued {
+                by: verifier(Arc::new(pem::roots(ca)?)),
+                or: pem::certificates(ca)?,
+            },
+            (false, None) => Trust::Issued { by: verifier(system_roots()?), or: Vec::new() },
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider knows both versions")
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let mut config = match certificate {
+            .with_custom_certificate_verifier(Arc::new(Verifier { trust, provider: provider() }));
+        let mut config = match &certificate {
             None => builder.with_no_client_auth(),
             Some(certificate) => {
                 builder.with_client_cert_resolver(Arc::new(Always(Arc::clone(&certificate.key))))
             }
         };
         config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), certificate })
     }
 }
 
-fn verifier(roots: Arc<RootCertStore>) -> Arc<dyn ServerCertVerifier> {
+fn verifier(roots: Arc<RootCertStore>) -> Arc<WebPkiServerVerifier> {
     WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
         .expect("there are roots and no revocation lists")
@@ -87,7 +95,6 @@ fn no_system_roots(errors: &[rustls_native_certs::Error]) -> TlsError {
         reason: format!(
             "there are none{because}; install the package ca-certificates, set SSL_CERT_FILE, or name a caFile"
         ),
-        may_pass: false,
     }
 }
 
@@ -105,20 +112,47 @@ impl ResolvesClientCert for Always {
     }
 }
 
-/// Takes every certificate, but wants the endpoint to have its key.
+/// Says whether an endpoint is who it should be. It always has to have the key of its certificate.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for AnyCertificate {
+/// Whose certificate will do.
+#[derive(Debug)]
+enum Trust {
+    Anybody,
+    /// One for the endpoint's name that a trusted authority issued, or that is itself in the file of those: a certificate that signed itself,
+    /// as `openssl req -x509` makes it, says that it is an authority, which webpki takes from no endpoint. OpenSSL does.
+    Issued {
+        by: Arc<WebPkiServerVerifier>,
+        or: Vec<CertificateDer<'static>>,
+    },
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.trust {
+            Trust::Anybody => Ok(ServerCertVerified::assertion()),
+            Trust::Issued { or, .. } if or.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                match certificate::stage(certificate, now) {
+                    Ok(Stage::Holds | Stage::Soon) => Ok(ServerCertVerified::assertion()),
+                    Ok(Stage::Early) => Err(CertificateError::NotValidYet.into()),
+                    Ok(Stage::Late) => Err(CertificateError::Expired.into()),
+                    Err(_) => Err(CertificateError::BadEncoding.into()),
+                }
+            }
+            Trust::Issued { by, .. } => by.verify_server_cert(certificate, chain, name, ocsp, now),
+        }
     }
 
     fn verify_tls12_signature(
@@ -127,7 +161,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -137,11 +171,11 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn certificates(file: File<'_>) -> Result<Vec<CertificateDer<'static>
 pub(super) fn private_key(file: File<'_>) -> Result<PrivateKeyDer<'static>, TlsError> {
     let found = sections(file)?;
     if found.is_encrypted {
-        return Err(TlsError::lasting(
+        return Err(TlsError::new(
             file,
             "the key is encrypted; decrypt it (openssl pkey -in FILE -out FILE), and let only Outrigger read it",
         ));
@@ -36,7 +36,7 @@ pub(super) fn roots(file: File<'_>) -> Result<RootCertStore, TlsError> {
     for (index, certificate) in certificates(file)?.into_iter().enumerate() {
         roots.add(certificate).map_err(|error| {
             let number = index + 1;
-            TlsError::passing(file, format!("certificate {number} in it cannot be used: {error}"))
+            TlsError::new(file, format!("certificate {number} in it cannot be used: {error}"))
         })?;
     }
     Ok(roots)
@@ -58,7 +58,7 @@ fn decoded<T: PemObject>(file: File<'_>, all: pem::SliceIter<'_, T>) -> Result<V
     // There is always something to say of an error but "nothing found", which an iterator does not give.
     let all: Result<Vec<T>, _> = all.collect();
     all.map_err(|error| {
-        malformed(file, &error).unwrap_or_else(|| TlsError::lasting(file, error.to_string()))
+        malformed(file, &error).unwrap_or_else(|| TlsError::new(file, error.to_string()))
     })
 }
 
@@ -67,9 +67,9 @@ fn malformed(file: File<'_>, error: &pem::Error) -> Option<TlsError> {
     match error {
         pem::Error::NoItemsFound => None,
         pem::Error::Base64Decode(_) => {
-            Some(TlsError::passing(file, "what stands between BEGIN and END is not base64"))
+            Some(TlsError::new(file, "what stands between BEGIN and END is not base64"))
         }
-        other => Some(TlsError::passing(file, other.to_string())),
+        other => Some(TlsError::new(file, other.to_string())),
     }
 }
 
@@ -83,7 +83,7 @@ impl Sections<'_> {
     fn lacks(&self, file: File<'_>, wanted: &str) -> TlsError {
         let mut found: Vec<_> = self.labels.iter().map(|label| words(label)).collect();
         found.dedup();
-        TlsError::lasting(file, format!("there is no {wanted} in it, only {}", found.join(" and ")))
+        TlsError::new(file, format!("there is no {wanted} in it, only {}", found.join(" and ")))
     }
 }
 
@@ -103,10 +103,10 @@ fn words(label: &str) -> String {
 /// Finds the sections of `file`, at least one, and that each is whole.
 fn sections(file: File<'_>) -> Result<Sections<'_>, TlsError> {
     if file.bytes.trim_ascii().is_empty() {
-        return Err(TlsError::passing(file, "the file is empty"));
+        return Err(TlsError::new(file, "the file is empty"));
     }
     let cut_off = |label: &str| {
-        TlsError::passing(file, format!("it is cut off: -----END {label}----- is missing"))
+        TlsError::new(file, format!("it is cut off: -----END {label}----- is missing"))
     };
     let mut sections = Sections { labels: Vec::new(), is_encrypted: false };
     let mut open = None;
@@ -117,7 +117,7 @@ fn sections(file: File<'_>) -> Result<Sections<'_>, TlsError> {
                 return Err(cut_off(label));
             }
             let Some(label) = rest.strip_suffix("-----") else {
-                return Err(TlsError::passing(file, format!("it is cut off in “{line}”")));
+                return Err(TlsError::new(file, format!("it is cut off in “{line}”")));
             };
             open = Some(label);
             sections.labels.push(label);
@@ -132,11 +132,11 @@ fn sections(file: File<'_>) -> Result<Sections<'_>, TlsError> {
         Some(label) => Err(cut_off(label)),
         None if sections.labels.is_empty() => Err(match file.bytes[0] {
             // A sequence, with which everything in DER begins.
-            0x30 => TlsError::lasting(
+            0x30 => TlsError::new(
                 file,
                 "it is binary (DER); it must be text (PEM): openssl x509 or openssl pkey, with -inform DER, turns one into the other",
             ),
-            _ => TlsError::passing(file, "it is not PEM: no line in it begins with -----BEGIN"),
+            _ => TlsError::new(file, "it is not PEM: no line in it begins with -----BEGIN"),
         }),
         None => Ok(sections),
     }

@@ -138,7 +138,7 @@ fn verifier(client_auth: Option<ClientAuth<'_>>) -> Result<Arc<dyn ClientCertVer
     let builder = if required { builder } else { builder.allow_unauthenticated() };
     // There are roots, so it is the lists.
     builder.build().map_err(|error| {
-        TlsError::passing(crl.unwrap_or(ca), format!("the revocation list cannot be used: {error}"))
+        TlsError::new(crl.unwrap_or(ca), format!("the revocation list cannot be used: {error}"))
     })
 }
 

@@ -1,5 +1,6 @@
 //! The program as it is typed: exit codes, what is said, and where it is said.
 
+use super::pki;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -53,10 +54,19 @@ fn a_misspelt_level_ends_with_2_and_names_its_origin() {
 
 /// What a run says that cannot start, since its port is taken: enough to see what is logged.
 fn log_of_a_run(variable: Option<&str>, arguments: &[&str]) -> (i32, String) {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
+    log_of_a_run_in(&folder, VALID, variable, arguments)
+}
+
+fn log_of_a_run_in(
+    folder: &tempfile::TempDir,
+    config: &str,
+    variable: Option<&str>,
+    arguments: &[&str],
+) -> (i32, String) {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    std::fs::write(folder.path().join("config.yaml"), VALID.replace("127.0.0.1:0", &address))
+    std::fs::write(folder.path().join("config.yaml"), config.replace("127.0.0.1:0", &address))
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
     command.arg("run").args(arguments).current_dir(folder.path()).env_remove("OUTRIGGER_LOG");
@@ -166,6 +176,86 @@ fn a_warning_ends_with_0_unless_it_is_denied() {
     let (code, said) = refused(folder.path(), &["check", "--deny-warnings", "warned.yaml"]);
     assert_eq!(code, 3);
     assert!(said.contains("which --deny-warnings does not allow"), "{said}");
+}
+
+/// A file whose listener has this certificate and key, and what else is said of its TLS, in a folder with both.
+fn with_tls(folder: &Path, cert: &str, key: &str, more: &str) -> String {
+    for name in [cert, key, "ca.crt"] {
+        if let Ok(content) = pki::read(Path::new(name)) {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+    }
+    let tls = format!("tls: {{ certificates: [{{ certFile: {cert}, keyFile: {key} }}]{more} }}");
+    VALID.replace("127.0.0.1:0' }", &format!("127.0.0.1:0', {tls} }}"))
+}
+
+/// T2: the place of the path, the path and the reason, for every way in which a file can be wrong.
+#[test]
+fn check_names_the_file_and_the_reason_when_a_certificate_cannot_be_used() {
+    let auth = |ca: &str| format!(", clientAuth: {{ caFile: {ca} }}");
+    for (cert, key, more, path, reason) in [
+        ("old.crt", "a.key", "", "certificates[0].certFile: old.crt: ", "expired at 2026-05-01T"),
+        ("half.crt", "a.key", "", "certificates[0].certFile: half.crt: ", ""),
+        ("empty.crt", "a.key", "", "certificates[0].certFile: empty.crt: ", "it is empty"),
+        ("missing.crt", "a.key", "", "certificates[0].certFile: missing.crt: ", "no such file"),
+        ("a.crt", "other.key", "", "certificates[0].keyFile: other.key: ", "a.crt"),
+        ("a.crt", "half.key", "", "certificates[0].keyFile: half.key: ", ""),
+        ("a.crt", "a.key", &auth("none.crt"), "clientAuth.caFile: none.crt: ", "no such file"),
+        ("a.crt", "a.key", &auth("a.key"), "clientAuth.caFile: a.key: ", ""),
+        ("a.crt", "a.key", &auth("."), "clientAuth.caFile: .: ", "it is a folder"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = with_tls(folder.path(), cert, key, more);
+        std::fs::write(folder.path().join("config.yaml"), text).unwrap();
+        let (code, said) = refused(folder.path(), &["check", "config.yaml"]);
+        assert_eq!(code, 3, "{said}");
+        let line = said.lines().next().unwrap();
+        assert!(line.starts_with("config.yaml:1:"), "{said}");
+        assert!(line.contains(path) && line.contains(reason), "{said}\nnot {path}… {reason}");
+        assert_eq!(said.lines().count(), 2, "one problem and the summary:\n{said}");
+    }
+}
+
+#[test]
+fn check_finds_good_certificates_valid_wherever_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_tls(folder.path(), "a.crt", "a.key", ", clientAuth: { caFile: ca.crt }");
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, text).unwrap();
+    let valid = (0, "config.yaml: valid\n".to_owned());
+    assert_eq!(refused(folder.path(), &["check", "--deny-warnings", "config.yaml"]), valid);
+    let file = file.to_str().unwrap();
+    assert_eq!(refused(Path::new("/"), &["check", file]), (0, format!("{file}: valid\n")));
+}
+
+/// An old certificate is a reason for a warning at the start, another key is a reason not to start.
+#[test]
+fn a_run_warns_of_an_expired_certificate_and_ends_with_3_for_one_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_tls(folder.path(), "old.crt", "a.key", "");
+    let (code, said) = log_of_a_run_in(&folder, &text, None, &[]);
+    // The port is taken.
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("/old.crt: the certificate expired at 2026-05-01T00:00:00Z"), "{said}");
+    let text = with_tls(folder.path(), "a.crt", "other.key", "");
+    let (code, said) = log_of_a_run_in(&folder, &text, None, &[]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("/other.key: "), "{said}");
+}
+
+#[test]
+fn diff_tells_of_a_renewed_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [("old", "old.crt"), ("new", "a.crt")] {
+        let part = folder.path().join(name);
+        std::fs::create_dir(&part).unwrap();
+        let text = with_tls(&part, "a.crt", "a.key", "");
+        std::fs::write(part.join("config.yaml"), text).unwrap();
+        std::fs::write(part.join("a.crt"), pki::read(Path::new(content)).unwrap()).unwrap();
+    }
+    let expected = "listener http: certificate a.crt renewed, valid until 2040-01-01\n";
+    let diff = ["diff", "old/config.yaml", "new/config.yaml"];
+    assert_eq!(told(folder.path(), &diff), (1, expected.to_owned()));
 }
 
 #[test]

@@ -3,14 +3,15 @@
 
 #[path = "mutations/mutate.rs"]
 mod mutate;
-#[path = "../../src/config/tests/pki.rs"]
-mod pki;
 
+use super::pki;
 use fastrand::Rng;
 use http::{HeaderMap, Method};
 use outrigger::app::{App, Options};
 use outrigger::config::{self, Problem, Surroundings};
-use outrigger::model::{EndpointUrl, Model};
+use outrigger::model::{
+    BackendTls, EndpointUrl, Model, Probe, ProbeCheck, Protocol, ProxyProtocol,
+};
 use outrigger::router::Asked;
 use outrigger::snapshot::Snapshot;
 use std::io::{Read, Write};
@@ -136,15 +137,19 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
 }
 
 /// Moves what a model listens on and sends to to this machine: free ports, and endpoints that refuse connections. Limits of
-/// time that no client could keep go.
+/// time that no client could keep go, and so does all but plain HTTP/1.1.
 fn on_loopback(model: &mut Model) {
     (model.admin, model.probes, model.workers) = (None, None, 1);
     model.access_log.enabled = false;
     for listener in &mut model.listeners {
         listener.address = "127.0.0.1:0".parse().unwrap();
         (listener.limits.header_timeout, listener.limits.idle_timeout) = (None, None);
+        (listener.tls, listener.proxy_protocol) = (None, ProxyProtocol::Disabled);
     }
     for backend in &mut model.backends {
+        (backend.tls, backend.protocol) = (BackendTls::default(), Protocol::Http1);
+        backend.health_probe.take_if(|health| is_grpc(&health.probe));
+        backend.latency_probe.take_if(|latency| is_grpc(&latency.probe));
         for (endpoint, port) in backend.endpoints.iter_mut().zip(1..) {
             endpoint.url = EndpointUrl {
                 scheme: outrigger::model::Scheme::Http,
@@ -154,4 +159,8 @@ fn on_loopback(model: &mut Model) {
             };
         }
     }
+}
+
+fn is_grpc(probe: &Probe) -> bool {
+    matches!(probe.check, ProbeCheck::Grpc { .. })
 }

@@ -10,6 +10,10 @@ mod http2_endpoint;
 
 #[path = "proxy/affinity.rs"]
 mod affinity;
+#[path = "proxy/arrival.rs"]
+mod arrival;
+#[path = "proxy/attack.rs"]
+mod attack;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/conformance.rs"]

@@ -179,7 +179,7 @@ async fn echo(connection: &mut Connection, request: &mut Request) -> Result<Next
                 error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
         }
     }
-    let answer = json!({
+    let mut answer = json!({
         "server": connection.shared.name,
         "connection": connection.number,
         "request": request.number,
@@ -190,5 +190,8 @@ async fn echo(connection: &mut Connection, request: &mut Request) -> Result<Next
         "body": shown,
         "trailers": trailers,
     });
+    if let Some(tls) = connection.stream.tls() {
+        answer["tls"] = tls;
+    }
     Ok(say(connection, request, 200, &answer).await?)
 }

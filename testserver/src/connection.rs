@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -16,6 +15,7 @@ use crate::counters::InFlight;
 use crate::request::{BodyFraming, Request};
 use crate::response::Response;
 use crate::server::Shared;
+use crate::stream::Stream;
 
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
@@ -46,7 +46,7 @@ pub(crate) enum Next {
 }
 
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Bytes received and not used yet.
     pub(crate) buffer: BytesMut,
     pub(crate) shared: Arc<Shared>,
@@ -57,7 +57,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, shared: Arc<Shared>, number: u64) -> Self {
+    pub(crate) fn new(stream: Stream, shared: Arc<Shared>, number: u64) -> Self {
         Self { stream, buffer: BytesMut::new(), shared, number, drip: None }
     }
 

@@ -1,8 +1,8 @@
-//! HTTP/1.1 test servers with chosen delays and faults: endpoints for the demo, the tests and the bench.
+//! HTTP/1.1 and HTTP/2 test servers with chosen delays and faults: endpoints for the demo, the tests and the bench.
 //!
 //! A [`Server`] runs as tasks of the current tokio runtime, a [`Fleet`] is several of them. Every byte is
 //! written by hand, since faults are what a well-behaved HTTP library will not send; requests are read
-//! strictly, so that whatever a proxy lets through is seen.
+//! strictly, so that whatever a proxy lets through is seen. Under TLS, or if asked to, it speaks HTTP/2 too.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), testserver::StartError> {
@@ -30,10 +30,12 @@ mod connection;
 mod counters;
 mod duration;
 mod fleet;
+mod http2;
 mod request;
 mod response;
 mod script;
 mod server;
+mod stream;
 
 pub use behaviours::pattern;
 pub use counters::Counts;

@@ -1,10 +1,16 @@
 //! The test servers as a program.
 
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
-use testserver::{BEHAVIOURS, Fleet, Member, SEED, parse_duration};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use testserver::{BEHAVIOURS, Fleet, SEED, Server, parse_duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// HTTP test servers with chosen delays and faults
@@ -25,6 +31,18 @@ struct Arguments {
     /// How long `/` takes to answer, such as 250ms, 4s or 2m
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     delay: Duration,
+
+    /// Take TLS connections only, with the certificate chain in this PEM file; HTTP/2 is offered (ALPN)
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "port"])]
+    tls_cert: Option<PathBuf>,
+
+    /// The PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Speak HTTP/2 without TLS with clients that begin with its preface
+    #[arg(long, requires = "port")]
+    http2: bool,
 
     /// The address to listen on; 0.0.0.0 lets other machines in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -52,9 +70,7 @@ Exit codes:
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let one = arguments.port.map(|port| [Member { port, delay: arguments.delay }]);
-    let members = one.as_ref().map_or(&SEED[..], |one| &one[..]);
-    match run(&arguments.host, members).await {
+    match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in error.to_string().lines() {
@@ -65,12 +81,23 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(host: &str, members: &[Member]) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // Before the first line is printed: whoever waits for it may send a signal at once.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let fleet = Fleet::start(host, members).await?;
-    for server in fleet.servers() {
+    let fleet;
+    let one;
+    let servers = match arguments.port {
+        None => {
+            fleet = Fleet::start(&arguments.host, &SEED).await?;
+            fleet.servers()
+        }
+        Some(port) => {
+            one = [start(arguments, port).await?];
+            &one[..]
+        }
+    };
+    for server in servers {
         let delay = server.delay();
         let when = if delay.is_zero() { "at once".to_owned() } else { format!("after {delay:?}") };
         println!("testserver: {} answers {when}", server.url());
@@ -79,6 +106,33 @@ async fn run(host: &str, members: &[Member]) -> Result<(), Box<dyn std::error::E
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    fleet.stop().await;
+    for server in servers {
+        server.stop().await;
+    }
     Ok(())
+}
+
+async fn start(arguments: &Arguments, port: u16) -> Result<Server, Box<dyn Error>> {
+    let mut builder = Server::builder().host(&arguments.host, port).delay(arguments.delay);
+    if arguments.http2 {
+        builder = builder.http2();
+    }
+    if let (Some(cert), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
+        builder = builder.tls(tls(cert, key)?);
+    }
+    Ok(builder.start().await?)
+}
+
+fn tls(cert: &Path, key: &Path) -> Result<ServerConfig, Box<dyn Error>> {
+    let said =
+        |path: &Path, error: rustls::pki_types::pem::Error| format!("{}: {error}", path.display());
+    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| said(cert, error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| said(key, error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, private)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }

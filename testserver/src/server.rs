@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,7 +16,9 @@ use tokio::task::JoinHandle;
 use crate::Step;
 use crate::connection::{Connection, End};
 use crate::counters::{Counters, Counts, Open};
+use crate::http2;
 use crate::response::Response;
+use crate::stream::Stream;
 
 /// Connections that may wait to be accepted: more than any test opens at once.
 const BACKLOG: u32 = 1024;
@@ -31,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) released: watch::Sender<bool>,
     pub(crate) idle: Option<Duration>,
+    /// Streams of an HTTP/2 connection at once; none if it does not say.
+    pub(crate) max_streams: Option<u32>,
+    tls: Option<Arc<ServerConfig>>,
+    http2: bool,
     delay: AtomicU64,
     scripts: Mutex<HashMap<String, Arc<[Step]>>>,
     /// The bytes received, by connection; none if they are not recorded.
@@ -99,6 +106,9 @@ pub struct Builder {
     delay: Duration,
     idle: Option<Duration>,
     record: bool,
+    tls: Option<Arc<ServerConfig>>,
+    http2: bool,
+    max_streams: Option<u32>,
 }
 
 impl Builder {
@@ -141,6 +151,24 @@ impl Builder {
         self
     }
 
+    /// Takes TLS connections only. A client with which `h2` is agreed on (ALPN) speaks HTTP/2.
+    pub fn tls(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    /// Without TLS, speaks HTTP/2 with clients that begin with its preface (RFC 9113, section 3.3).
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
+    /// How many streams at once a client is told it may have on a connection of HTTP/2.
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.max_streams = Some(streams);
+        self
+    }
+
     /// Binds the port and serves on tasks of the current tokio runtime.
     ///
     /// # Errors
@@ -165,6 +193,9 @@ impl Builder {
             counters: Arc::default(),
             released: watch::Sender::new(false),
             idle: self.idle,
+            max_streams: self.max_streams,
+            tls: self.tls,
+            http2: self.http2,
             delay: AtomicU64::new(nanoseconds(self.delay)),
             scripts: Mutex::default(),
             tape: self.record.then(Mutex::default),
@@ -195,6 +226,9 @@ impl Server {
             delay: Duration::ZERO,
             idle: None,
             record: false,
+            tls: None,
+            http2: false,
+            max_streams: None,
         }
     }
 
@@ -208,9 +242,10 @@ impl Server {
         self.address
     }
 
-    /// `http://ADDRESS`, without a slash at the end.
+    /// `http://ADDRESS` or `https://ADDRESS`, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// How long `/` takes now.
@@ -384,6 +419,25 @@ fn accept(listener: TcpListener, shared: Arc<Shared>, ends: watch::Sender<End>) 
 async fn serve(stream: TcpStream, shared: Arc<Shared>, open: Open, mut ends: watch::Receiver<End>) {
     // An answer is written in one piece; there is nothing to gather. A socket that cannot do it serves too.
     let _ = stream.set_nodelay(true);
+    let handshake = async {
+        let stream = Stream::accept(stream, shared.tls.as_ref()).await?;
+        let http2 = (shared.tls.is_some() || shared.http2) && stream.is_http2().await?;
+        io::Result::Ok((stream, http2))
+    };
+    let (stream, is_http2) = tokio::select! {
+        done = handshake => match done {
+            Ok(done) => done,
+            Err(_) => return,
+        },
+        _ = ends.changed() => return,
+    };
+    if is_http2 {
+        tokio::select! {
+            () = http2::serve(stream, shared, open.number) => {}
+            _ = ends.changed() => {}
+        }
+        return;
+    }
     let mut connection = Connection::new(stream, shared, open.number);
     let end = tokio::select! {
         end = connection.serve() => end,

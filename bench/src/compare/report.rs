@@ -5,7 +5,7 @@ use crate::compare::scenario::{Field, Scenario};
 use crate::load::Pace;
 use crate::machine;
 use crate::peer::{Peer, Program};
-use crate::stats::{Spread, Verdict};
+use crate::stats::{Kept, Spread, Verdict};
 use std::fmt::Write;
 
 pub(super) fn report(
@@ -26,8 +26,8 @@ pub(super) fn report(
     let mut text = format!(
         "## {}\n\n{}: {}. `{command}`\n\n{}.{pace} {} interleaved rounds of {:?} after {:?} of warm-up.{syscalls} Median \
          (least–greatest) over the rounds.\n\n\
-         | | CPU µs/request | syscalls/request | requests/s | p50 µs | p99 µs | RSS MiB | its core busy % |\n\
-         |---|---|---|---|---|---|---|---|\n",
+         | | CPU µs/request | syscalls/request | requests/s | p50 µs | p99 µs | RSS MiB | its core busy % | the client's % |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
         scenario.title,
         machine::today(),
         machine::describe(),
@@ -44,7 +44,7 @@ pub(super) fn report(
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             peer.label,
             of(cpu, 2),
             of(|sample| sample.proxy.as_ref()?.syscalls, 2),
@@ -53,6 +53,7 @@ pub(super) fn report(
             of(|sample| Some(sample.p99), 0),
             of(|sample| sample.proxy.as_ref().map(|proxy| proxy.resident_mib), 1),
             of(|sample| sample.proxy.as_ref().map(|proxy| proxy.busy_percent), 0),
+            of(|sample| Some(sample.load_busy_percent), 0),
         );
         note(&mut notes, peer, rounds);
     }
@@ -71,6 +72,11 @@ fn note(notes: &mut String, peer: &Peer, rounds: &[Sample]) {
         && let Some(logged) = Spread::of(proxies().map(|proxy| proxy.logged * 100.0))
     {
         let _ = write!(notes, "\n{}: lines per 100 requests {logged:.0}.\n", peer.label);
+    }
+    if peer.options.post_quantum
+        && let Some(group) = rounds.iter().find_map(|sample| sample.group.as_ref())
+    {
+        let _ = write!(notes, "\n{}: agreed on {group}.\n", peer.label);
     }
     if peer.options.reloads.is_some() {
         let sum = |figure: fn(&Sample) -> u64| rounds.iter().map(figure).sum::<u64>();
@@ -103,9 +109,12 @@ fn ratios(scenario: &Scenario, rows: &[Peer], samples: &[Vec<Sample>]) -> String
     });
     let noise = again.zip(twin).and_then(|(again, twin)| ratio(again, twin));
     let Some(noise) = noise else { return String::new() };
+    let limited = !scenario.limits.is_empty();
     let mut text = format!(
         "CPU time per request, round by round: median (spread without the outermost eighth on both sides). The A/A pair: \
-         {noise:.2}.\n\n| | to | ratio | verdict |\n|---|---|---|---|\n"
+         {noise:.2}.\n\n| | to | ratio | verdict |{}\n|---|---|---|---|{}\n",
+        if limited { " limit |" } else { "" },
+        if limited { "---|" } else { "" },
     );
     for (own, peer) in rows.iter().enumerate() {
         for (other, base) in rows.iter().enumerate() {
@@ -114,11 +123,24 @@ fn ratios(scenario: &Scenario, rows: &[Peer], samples: &[Vec<Sample>]) -> String
             {
                 let verdict = Verdict::of(&ratio, &noise);
                 let _ =
-                    writeln!(text, "| {} | {} | {ratio:.2} | {verdict} |", peer.label, base.label);
+                    write!(text, "| {} | {} | {ratio:.2} | {verdict} |", peer.label, base.label);
+                if limited {
+                    let _ = write!(text, " {} |", limit(scenario, peer, base, &ratio));
+                }
+                text.push('\n');
             }
         }
     }
     text
+}
+
+/// How Outrigger's ratio to a peer stands to what it may be.
+fn limit(scenario: &Scenario, own: &Peer, base: &Peer, ratio: &Spread) -> String {
+    let limit = scenario.limits.iter().find(|(program, _)| *program == base.program);
+    match limit.filter(|_| own.program == Program::Outrigger) {
+        Some(&(_, limit)) => format!("{limit:.2}: {}", Kept::of(ratio, limit)),
+        None => "–".into(),
+    }
 }
 
 /// Whether the first should be compared with the second.
@@ -134,7 +156,7 @@ fn worth(field: Field, (own, peer): (usize, &Peer), (other, base): (usize, &Peer
             ours && (base.program != Program::Outrigger || other < own)
         }
         // To itself without, and to others with the same.
-        Field::AccessLog | Field::Metrics | Field::Reloads => {
+        Field::AccessLog | Field::Metrics | Field::Reloads | Field::PostQuantum => {
             let first = same_file && other < own && is_plain(base);
             first || (ours && base.program != Program::Outrigger && peer.options == base.options)
         }
@@ -144,5 +166,8 @@ fn worth(field: Field, (own, peer): (usize, &Peer), (other, base): (usize, &Peer
 /// Whether this row is the one without what the scenario adds.
 fn is_plain(peer: &Peer) -> bool {
     let options = peer.options;
-    !options.access_log && !options.metrics && options.reloads.unwrap_or(0) == 0
+    !options.access_log
+        && !options.metrics
+        && !options.post_quantum
+        && options.reloads.unwrap_or(0) == 0
 }

@@ -1,8 +1,11 @@
 //! The scenarios of `compare`: a table.
 
-use crate::exchange::Exchange;
+use crate::Result;
+use crate::exchange::{Exchange, Protocol};
 use crate::load::{Pace, Shape};
 use crate::peer::{Options, Peer, Program};
+use crate::tls::Identity;
+use std::sync::Arc;
 
 /// Who takes part, and in which variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(crate) enum Field {
     Metrics,
     /// Those that reload: never, and so many times per second.
     Reloads,
+    /// Every peer with a post-quantum group offered, and Outrigger also without.
+    PostQuantum,
 }
 
 /// One kind of load.
@@ -29,10 +34,15 @@ pub(crate) struct Scenario {
     /// What happens, in words.
     pub(crate) what: &'static str,
     pub(crate) field: Field,
+    /// What the client speaks, and whether within TLS.
+    pub(crate) protocol: Protocol,
+    pub(crate) tls: bool,
+    /// Outrigger's CPU time per request may be so many times that of these.
+    pub(crate) limits: &'static [(Program, f64)],
     /// Bytes of the requests' and of the answers' bodies.
     pub(crate) upload: usize,
     pub(crate) download: usize,
-    /// Connections that are open, and requests on their way at most.
+    /// Connections that are open, and requests on their way at most: with HTTP/2 these may be more.
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
     pub(crate) reconnect: bool,
@@ -48,6 +58,9 @@ const SMALL: Scenario = Scenario {
     title: "Small requests, connections kept alive",
     what: "64 connections, each sends its next request as soon as it has its answer of 100 bytes",
     field: Field::WithHeaders,
+    protocol: Protocol::Http1,
+    tls: false,
+    limits: &[],
     upload: 0,
     download: 100,
     connections: 64,
@@ -62,7 +75,7 @@ const SMALL: Scenario = Scenario {
 const OTHERS: Scenario = Scenario { field: Field::Everyone, ..SMALL };
 
 /// All, in the order in which they run.
-pub(crate) const ALL: [Scenario; 14] = [
+pub(crate) const ALL: [Scenario; 19] = [
     Scenario { rounds: 9, seconds: 1.0, ..SMALL },
     Scenario {
         name: "new-connections",
@@ -158,7 +171,61 @@ pub(crate) const ALL: [Scenario; 14] = [
         seconds: 1.5,
         ..SMALL
     },
+    Scenario { rounds: 9, ..HANDSHAKES },
+    Scenario {
+        name: "tls-handshakes-pq",
+        title: "TLS handshakes, post-quantum",
+        what: "as in *TLS handshakes*, but the client offers X25519MLKEM768 before X25519, with a share for each, as browsers do; who does not \
+               know it takes X25519. Outrigger is there with X25519 alone, too",
+        field: Field::PostQuantum,
+        limits: &[],
+        ..HANDSHAKES
+    },
+    Scenario {
+        name: "tls-keep-alive",
+        title: "Small requests over TLS",
+        what: "64 connections of TLS 1.3 (AES-128-GCM), each sends its next request as soon as it has its answer of 100 bytes; \
+               connections to the endpoint are without TLS",
+        tls: true,
+        limits: &[(Program::Haproxy, 1.0)],
+        rounds: 9,
+        ..OTHERS
+    },
+    Scenario {
+        name: "h2-tls",
+        title: "HTTP/2 over TLS",
+        what: "16 connections of TLS 1.3 (AES-128-GCM) with 16 streams each, each of which sends its next request as soon as it has \
+               its answer of 100 bytes; the endpoint speaks HTTP/1.1 without TLS",
+        tls: true,
+        limits: &[(Program::Haproxy, 1.15)],
+        rounds: 9,
+        ..STREAMS
+    },
+    Scenario {
+        name: "grpc-unary",
+        title: "gRPC calls",
+        what: "16 connections of HTTP/2 without TLS, 16 calls on each at a time, one message of 100 bytes there and one back; the \
+               endpoint speaks HTTP/2, too, and ends each answer with trailers",
+        protocol: Protocol::Grpc,
+        ..STREAMS
+    },
 ];
+
+/// Sixteen clients that each have sixteen requests on their way.
+const STREAMS: Scenario =
+    Scenario { protocol: Protocol::Http2, connections: 16, in_flight: 256, ..OTHERS };
+
+const HANDSHAKES: Scenario = Scenario {
+    name: "tls-handshakes",
+    title: "TLS handshakes",
+    what: "a request is a handshake: 64 clients open a connection, agree on TLS 1.3 (ECDSA with P-256, X25519, AES-128-GCM; no \
+           session is ever resumed, though tickets are given out as each proxy does by default), send a small request, read \
+           the answer and close (with a reset); connections to the endpoint are kept alive, without TLS",
+    tls: true,
+    limits: &[(Program::Nginx, 0.9), (Program::Haproxy, 0.9)],
+    reconnect: true,
+    ..OTHERS
+};
 
 const fn few(scenario: Scenario, connections: usize) -> Scenario {
     Scenario { connections, in_flight: connections, ..scenario }
@@ -171,18 +238,36 @@ impl Scenario {
     }
 
     pub(crate) fn exchange(&self) -> Exchange {
-        Exchange::new(self.upload, self.download, &self.hosts())
+        match self.protocol {
+            Protocol::Grpc => Exchange::grpc(),
+            protocol => {
+                Exchange { protocol, ..Exchange::new(self.upload, self.download, &self.hosts()) }
+            }
+        }
     }
 
     /// The load on `peer`.
-    pub(crate) fn shape(&self, peer: &Peer, pace: Pace) -> Shape {
-        Shape {
+    pub(crate) fn shape(
+        &self,
+        peer: &Peer,
+        pace: Pace,
+        identity: Option<&Identity>,
+    ) -> Result<Shape> {
+        let client = |it: &Identity| it.client(self.protocol, peer.options.post_quantum);
+        Ok(Shape {
             connections: self.connections,
             in_flight: self.in_flight,
             pace,
             reconnect: self.reconnect,
             may_close: peer.options.reloads.is_some(),
-        }
+            tls: identity.map(client).transpose()?.map(Arc::new),
+        })
+    }
+
+    /// Why it cannot be had at this pace.
+    pub(crate) fn obstacle(&self, pace: Pace) -> Option<&'static str> {
+        let closed = pace == Pace::Closed || self.protocol == Protocol::Http1;
+        (!closed).then_some("the client of HTTP/2 has no open loop")
     }
 
     /// A smaller one of the same kind, for a look at whether it works.
@@ -203,7 +288,8 @@ impl Scenario {
         match self.field {
             Field::Everyone | Field::WithHeaders => {
                 // Client and endpoint are one process, which would need twice as many descriptors.
-                if self.connections <= 1_000 {
+                // The endpoint has no TLS, nor HTTP/2 but for gRPC.
+                if self.connections <= 1_000 && !self.tls {
                     rows.push(Peer::direct());
                 }
                 rows.extend_from_slice(peers);
@@ -245,6 +331,15 @@ impl Scenario {
                             Options { reloads: Some(rate), ..none },
                         )
                     }));
+                }
+            }
+            Field::PostQuantum => {
+                let offered = Options { post_quantum: true, ..none };
+                for peer in peers {
+                    if peer.program == Program::Outrigger {
+                        rows.push(peer.clone());
+                    }
+                    rows.push(peer.with("X25519MLKEM768 offered", offered));
                 }
             }
         }

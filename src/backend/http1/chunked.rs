@@ -113,6 +113,10 @@ fn read_trailers(buffer: &mut BytesMut) -> Result<Step, &'static str> {
             Ok(Step::More)
         };
     };
+    // They may have come in one piece.
+    if length > MAX_TRAILERS {
+        return Err("trailers are too large");
+    }
     let mut trailers = HeaderMap::with_capacity(fields.len());
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());

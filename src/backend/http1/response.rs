@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 9112, section 6; RFC 9110, section 7.6.1.
 
-use super::Framing;
+use super::{Framing, MAX_HEAD};
 use crate::backend::exchange::ExchangeError;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -62,6 +62,10 @@ pub fn parse(buffer: &mut BytesMut, is_head_request: bool) -> Result<Parsed, Exc
     let parser = httparse::ParserConfig::default();
     let length = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut fields)
     {
+        // It may have come in one piece.
+        Ok(httparse::Status::Complete(length)) if length > MAX_HEAD => {
+            return Err(ExchangeError::HeadTooLarge);
+        }
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
         Err(error) => return Err(ExchangeError::Malformed(describe(error))),

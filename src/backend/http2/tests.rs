@@ -30,14 +30,23 @@ async fn pair(builder: &server::Builder) -> (Connection, Server) {
     let (connected, mut server) = tokio::join!(dial.connect_http2(), async {
         let mut server = accept.await;
         // Its SETTINGS go out with its first turn.
-        poll_fn(|cx| Poll::Ready(drop(server.poll_accept(cx)))).await;
+        turn(&mut server).await;
         server
     });
     let (sender, driver) = connected.unwrap();
     tokio::spawn(driver);
     // The acknowledgement, so that it is not taken for a request later.
-    poll_fn(|cx| Poll::Ready(drop(server.poll_accept(cx)))).await;
+    turn(&mut server).await;
     (Connection::new(sender, None, Instant::now()), server)
+}
+
+/// Gives the server a turn.
+async fn turn(server: &mut Server) {
+    poll_fn(|cx| {
+        let _ = server.poll_accept(cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 fn dial(resolution: &Resolution) -> Dial<'_> {

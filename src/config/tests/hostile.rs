@@ -1,17 +1,10 @@
 //! Whatever the bytes are, reading ends, and ends in time, with a model or with problems.
 
-use super::*;
 use crate::config::BUILT_IN;
+use crate::config::property::holds as ends;
 use proptest::prelude::*;
+use std::time::Duration;
 use tokio::time::Instant;
-
-fn ends(source: &[u8]) {
-    if let Err(problems) = load(source, "config.yaml", &variables) {
-        assert!(!problems.list().is_empty());
-        assert!(problems.list().iter().all(|problem| problem.line > 0 && problem.column > 0));
-        assert!(!problems.to_string().is_empty());
-    }
-}
 
 /// Pieces that files are made of, and that break them.
 fn piece() -> impl Strategy<Value = String> {

@@ -135,6 +135,7 @@ fn cookies_that_take_each_others_clients_away_are_told() {
         (&[("a.com", "shop, blog")], false),
         (&[("a.com", "shop, blog"), ("b.com", "blog, shop")], false),
         (&[("a.com", "shop, blog"), ("a.com", "blog")], true),
+        (&[("a.com", "blog"), ("a.com", "shop, blog")], true),
     ] {
         let text = sticky(routes);
         let told = |text: &str| {

@@ -9,13 +9,9 @@ use crate::config::surroundings::Expired;
 use crate::config::tree::At;
 use crate::model::words::moment;
 use crate::model::{self, Model, Pem, Scheme};
-use crate::tls::{self, TlsError};
+use crate::tls::{self, Stage, TlsError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// How long before its end a certificate is warned of.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A file that is named, and its content.
 struct Named<'t> {
@@ -174,16 +170,16 @@ impl Validator<'_> {
     fn in_time(&self, certificate: &tls::Certificate, named: &Named<'_>) {
         let tls::Certificate { not_before, not_after, .. } = *certificate;
         let surroundings = self.files.surroundings();
-        let said = match Time::of(surroundings.now, not_before, not_after) {
-            Time::Now => return,
-            Time::Soon => {
+        let said = match certificate.stage(surroundings.now) {
+            Stage::Holds => return,
+            Stage::Soon => {
                 let path = named.shown.display();
                 let until = moment(not_after);
                 let fault = Fault::new(format!("{path}: the certificate expires soon, at {until}"));
                 return self.problems.warn(&named.at, fault);
             }
-            Time::Early => format!("is not valid before {}", moment(not_before)),
-            Time::Late => format!("expired at {}", moment(not_after)),
+            Stage::Early => format!("is not valid before {}", moment(not_before)),
+            Stage::Late => format!("expired at {}", moment(not_after)),
         };
         let path = named.shown.display();
         let runs = surroundings.running.is_some_and(|model| has(model, &named.pem));
@@ -231,47 +227,4 @@ impl Validator<'_> {
 /// Whether `model` has a file with this content.
 fn has(model: &Model, pem: &Pem) -> bool {
     model.files().any(|known| known.bytes == pem.bytes)
-}
-
-/// Where the present stands in the time of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Time {
-    Early,
-    Now,
-    /// Before its end, and later than it is usually renewed.
-    Soon,
-    Late,
-}
-
-impl Time {
-    fn of(now: SystemTime, not_before: SystemTime, not_after: SystemTime) -> Self {
-        if now < not_before {
-            return Self::Early;
-        }
-        let Ok(left) = not_after.duration_since(now) else { return Self::Late };
-        // Those that live for a few days are renewed when a third of their time is left.
-        let whole = not_after.duration_since(not_before).unwrap_or_default();
-        match left < SOON.min(whole / 3) {
-            true => Self::Soon,
-            false => Self::Now,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_warned_of_in_its_last_fortnight_or_its_last_third() {
-        let day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 24 * 3600);
-        let at = |now: u64, until: u64| Time::of(day(now), day(10), day(until));
-        assert_eq!([9, 10].map(|now| at(now, 100)), [Time::Early, Time::Now]);
-        assert_eq!(
-            [86, 87, 100, 101].map(|now| at(now, 100)),
-            [Time::Now, Time::Soon, Time::Soon, Time::Late]
-        );
-        // Nine days of life.
-        assert_eq!([16, 17].map(|now| at(now, 19)), [Time::Now, Time::Soon]);
-    }
 }

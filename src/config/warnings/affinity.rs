@@ -5,7 +5,7 @@
 //! route that knows both backends leaves a client where its cookie says.
 
 use crate::model::{HostPattern, Model, Route};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Two backends with the same cookie, by their places in the model: the later one, and the one that it is in the way of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,23 @@ pub(super) struct Clash {
 pub(super) fn clashes(model: &Model) -> Vec<Clash> {
     let known: HashMap<&str, usize> =
         model.backends.iter().zip(0..).map(|(backend, index)| (&*backend.name, index)).collect();
-    // The backends with a cookie that earlier routes send to, by the hosts of those routes.
-    let mut met: HashMap<(Cookie<'_>, Key<'_>), Vec<usize>> = HashMap::new();
-    let mut clashes: HashMap<usize, Clash> = HashMap::new();
-    for route in &model.routes {
-        let backends: HashSet<usize> =
+    let mut clashes = BTreeMap::new();
+    // Each route is held to those before it. Of two routes only the one that lacks a backend of the other shows the clash.
+    walk(model, &known, model.routes.iter(), &mut clashes);
+    walk(model, &known, model.routes.iter().rev(), &mut clashes);
+    clashes.into_values().collect()
+}
+
+fn walk<'m>(
+    model: &'m Model,
+    known: &HashMap<&str, usize>,
+    routes: impl Iterator<Item = &'m Route>,
+    clashes: &mut BTreeMap<usize, Clash>,
+) {
+    // The backends with a cookie that the routes so far lead to, by the hosts of those routes.
+    let mut met: HashMap<(Cookie<'_>, Key<'_>), BTreeSet<usize>> = HashMap::new();
+    for route in routes {
+        let backends: BTreeSet<usize> =
             route.backends.iter().filter_map(|one| known.get(&*one.name).copied()).collect();
         let cookie = |index: &usize| {
             let affinity = model.backends[*index].session_affinity.as_ref()?;
@@ -42,16 +54,10 @@ pub(super) fn clashes(model: &Model) -> Vec<Clash> {
         }
         for &(backend, cookie) in &with_cookie {
             for key in covered(route) {
-                let known = met.entry((cookie, key)).or_default();
-                if !known.contains(&backend) {
-                    known.push(backend);
-                }
+                met.entry((cookie, key)).or_default().insert(backend);
             }
         }
     }
-    let mut clashes: Vec<_> = clashes.into_values().collect();
-    clashes.sort_unstable_by_key(|clash| clash.of);
-    clashes
 }
 
 /// A cookie's name and path.

@@ -34,8 +34,9 @@ pub(super) struct Settle {
     quiet: Duration,
     /// Writes without end count after this time.
     limit: Duration,
-    accepted: Print,
-    good: [u8; 32],
+    /// `None` before the first look.
+    accepted: Option<Print>,
+    good: Option<[u8; 32]>,
     pending: Option<Pending>,
     forced: bool,
 }
@@ -51,8 +52,16 @@ struct Pending {
 
 impl Settle {
     pub(super) fn new(good: [u8; 32], quiet: Duration, limit: Duration) -> Self {
-        let accepted = Print::Content(good);
-        Self { quiet, limit, accepted, good, pending: None, forced: false }
+        Self {
+            accepted: Some(Print::Content(good)),
+            good: Some(good),
+            ..Self::unseen(quiet, limit)
+        }
+    }
+
+    /// Of a file that nobody has looked at yet: what is found first counts at once.
+    pub(super) fn unseen(quiet: Duration, limit: Duration) -> Self {
+        Self { quiet, limit, accepted: None, good: None, pending: None, forced: false }
     }
 
     /// The next settled look is reported even if nothing changed.
@@ -62,7 +71,7 @@ impl Settle {
 
     /// Takes in what was found at `now`; `at_once` if it cannot be half written.
     pub(super) fn judge(&mut self, print: Print, at_once: bool, now: Instant) -> Verdict {
-        if print == self.accepted {
+        if Some(print) == self.accepted {
             self.pending = None;
             let forced = std::mem::take(&mut self.forced);
             return if forced { self.accept(print) } else { Verdict::Nothing };
@@ -73,7 +82,7 @@ impl Settle {
             _ => now,
         };
         let due = (since + self.quiet).min(begun + self.limit);
-        if at_once || now >= due {
+        if at_once || self.accepted.is_none() || now >= due {
             return self.accept(print);
         }
         self.pending = Some(Pending { print, since, begun });
@@ -83,11 +92,11 @@ impl Settle {
     fn accept(&mut self, print: Print) -> Verdict {
         self.pending = None;
         self.forced = false;
-        self.accepted = print;
+        self.accepted = Some(print);
         match print {
-            Print::Content(hash) if hash == self.good => Verdict::Unchanged,
+            Print::Content(hash) if Some(hash) == self.good => Verdict::Unchanged,
             Print::Content(hash) => {
-                self.good = hash;
+                self.good = Some(hash);
                 Verdict::Changed
             }
             Print::Missing | Print::Unreadable => Verdict::Failed,
@@ -169,6 +178,20 @@ mod tests {
         assert_eq!(file.at(2050, Print::Missing), Verdict::Nothing);
         assert_eq!(file.at(3000, A), file.look_again(3050));
         assert_eq!(file.at(3050, A), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn what_is_found_first_counts_at_once_and_what_follows_must_settle() {
+        let (quiet, limit) = (Duration::from_millis(50), Duration::from_millis(1000));
+        let unseen = || Played { settle: Settle::unseen(quiet, limit), start: Instant::now() };
+        let mut file = unseen();
+        assert_eq!(file.at(0, A), Verdict::Changed);
+        assert_eq!(file.at(10, A), Verdict::Nothing);
+        assert_eq!(file.at(20, B), file.look_again(70));
+        let mut file = unseen();
+        assert_eq!(file.at(0, Print::Missing), Verdict::Failed);
+        assert_eq!(file.at(10, A), file.look_again(60));
+        assert_eq!(file.at(60, A), Verdict::Changed);
     }
 
     #[test]

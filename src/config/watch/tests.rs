@@ -77,6 +77,21 @@ fn write_of_old(path: &Path, content: &str) {
     file.set_modified(SystemTime::now() - Duration::from_secs(10)).unwrap();
 }
 
+async fn followed(watcher: &mut Watcher) {
+    match next(watcher).await {
+        Event::Followed => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A watcher of `config.yaml` in `folder` that has begun to follow the other names there.
+async fn following(folder: &TempDir, names: &[&str], options: Options) -> Watcher {
+    let mut watcher = start(&folder.path().join("config.yaml"), options);
+    watcher.follow(names.iter().map(|name| folder.path().join(name)).collect());
+    followed(&mut watcher).await;
+    watcher
+}
+
 /// A mounted ConfigMap as kubelet makes it.
 struct ConfigMap(TempDir);
 
@@ -417,6 +432,88 @@ fn a_watch_that_was_lost_is_renewed() {
         assert_eq!(directory, folder.path().canonicalize().unwrap());
     }
     drop(watcher);
+}
+
+/// T1. An edit of the other file is awaited after each, so that an event too many would be seen.
+#[tokio::test]
+async fn a_file_that_is_followed_is_told_of_when_it_changes_goes_and_comes_back() {
+    let (folder, config) = folder_with("one");
+    let cert = folder.path().join("a.crt");
+    write_of_old(&cert, "old");
+    let mut watcher = following(&folder, &["a.crt", "missing.crt"], notified()).await;
+    fs::write(&cert, "new").unwrap();
+    followed(&mut watcher).await;
+    fs::write(&config, "two").unwrap();
+    assert_eq!(changed(&mut watcher).await, "two");
+    fs::remove_file(&cert).unwrap();
+    followed(&mut watcher).await;
+    fs::write(&config, "three").unwrap();
+    assert_eq!(changed(&mut watcher).await, "three");
+    fs::write(&cert, "new").unwrap();
+    followed(&mut watcher).await;
+    fs::write(folder.path().join("missing.crt"), "here").unwrap();
+    followed(&mut watcher).await;
+    fs::write(&config, "four").unwrap();
+    assert_eq!(changed(&mut watcher).await, "four");
+}
+
+/// T1, T2. A secret is one swap, whatever is in it.
+#[tokio::test]
+async fn the_swap_of_a_certificate_and_its_key_is_one_event_at_once() {
+    let (folder, config) = folder_with("one");
+    let volume = ConfigMap::new("unused");
+    for name in ["a.crt", "a.key"] {
+        fs::write(volume.0.path().join("..2026_01_01_00_00_00.1").join(name), "old").unwrap();
+        symlink(format!("..data/{name}"), volume.0.path().join(name)).unwrap();
+    }
+    let mut watcher = start(&config, at_once());
+    watcher.follow(["a.crt", "a.key"].map(|name| volume.0.path().join(name)).into());
+    followed(&mut watcher).await;
+    let next_folder = volume.0.path().join("..2026_01_01_00_01_00.2");
+    fs::create_dir(&next_folder).unwrap();
+    for name in ["a.crt", "a.key"] {
+        fs::write(next_folder.join(name), "new").unwrap();
+    }
+    symlink(&next_folder, volume.0.path().join("..data_tmp")).unwrap();
+    fs::rename(volume.0.path().join("..data_tmp"), volume.0.path().join("..data")).unwrap();
+    followed(&mut watcher).await;
+    let other = folder.path().join("other");
+    write_of_old(&other, "two");
+    fs::rename(&other, &config).unwrap();
+    assert_eq!(changed(&mut watcher).await, "two");
+}
+
+/// T2
+#[tokio::test]
+async fn a_certificate_and_its_key_written_one_after_the_other_are_one_event() {
+    let (folder, config) = folder_with("one");
+    let mut watcher = following(&folder, &["a.crt", "a.key"], notified()).await;
+    fs::write(folder.path().join("a.crt"), "new").unwrap();
+    fs::write(folder.path().join("a.key"), "new").unwrap();
+    followed(&mut watcher).await;
+    fs::write(&config, "two").unwrap();
+    assert_eq!(changed(&mut watcher).await, "two");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_followed_any_more_is_not_told_of() {
+    let (folder, config) = folder_with("one");
+    let mut watcher = following(&folder, &["a.crt", "b.crt"], polled()).await;
+    watcher.follow(vec![folder.path().join("b.crt")]);
+    fs::write(folder.path().join("a.crt"), "new").unwrap();
+    fs::write(&config, "two").unwrap();
+    assert_eq!(changed(&mut watcher).await, "two");
+    fs::write(folder.path().join("b.crt"), "new").unwrap();
+    followed(&mut watcher).await;
+}
+
+#[tokio::test]
+async fn a_forced_look_tells_of_followed_files_too() {
+    let (folder, _) = folder_with("one");
+    let mut watcher = following(&folder, &["a.crt"], notified()).await;
+    watcher.force();
+    assert_eq!(unchanged(&mut watcher).await, "one");
+    followed(&mut watcher).await;
 }
 
 #[test]

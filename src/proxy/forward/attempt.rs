@@ -59,7 +59,8 @@ impl Journey<'_> {
         };
         let mut exchange = match self.exchange(endpoint, carrier, framing, body) {
             Ok(exchange) => exchange,
-            Err((error, body)) => {
+            Err(failed) => {
+                let (error, body) = *failed;
                 let cause = Cause::Fatal;
                 return Attempt::Failed(Failure { error, cause, processed: false, body });
             }
@@ -87,7 +88,7 @@ impl Journey<'_> {
         carrier: Carrier,
         framing: Framing,
         body: RequestBody,
-    ) -> Result<Exchange<RequestBody>, (ProxyError, RequestBody)> {
+    ) -> Result<Exchange<RequestBody>, Box<(ProxyError, RequestBody)>> {
         let Inbound { parts, present, host, route, .. } = self.inbound;
         let filters = &route.model.filters;
         let client = self.record.client_address;
@@ -127,15 +128,15 @@ impl Journey<'_> {
             }
             Carrier::Http2(place) => {
                 let id = &self.record.request_id;
-                match id.with(|request_id| Outbound { request_id, ..outbound }.to_http2()) {
+                match id.with(|request_id| Outbound { request_id, ..outbound }.for_http2()) {
                     Ok(Http2Head { switch: Some(_), .. }) if !place.allows_tunnels() => {
-                        Err((ExchangeError::NoTunnel.into(), body))
+                        Err(Box::new((ExchangeError::NoTunnel.into(), body)))
                     }
                     Ok(Http2Head { head, switch }) => {
                         let request = http2::Request { head, framing, body, hold_body, switch };
                         Ok(Exchange::Http2(Box::new(http2::Exchange::new(place, request))))
                     }
-                    Err(error) => Err((error, body)),
+                    Err(error) => Err(Box::new((error, body))),
                 }
             }
         }

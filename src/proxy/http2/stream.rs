@@ -34,24 +34,44 @@ pub async fn serve(
     join_cookies(&mut parts);
     let is_head = parts.method == Method::HEAD;
     if tunnel::asks_for_websocket(&parts) {
-        tunnel::as_http1(&mut parts);
-        let response = answer(&context, parts, Incoming::Empty, respond).await;
-        let Some((response, respond)) = response else { return };
-        let upgrade = context.client.upgrade.take();
-        match upgrade {
-            Some(upgrade) => {
-                let Some(send) = tunnel::accept(response, respond) else { return };
-                let tunnel = Tunnel::new(send, body, Rc::clone(&context.client));
-                upgrade::converse(*upgrade, tunnel, Rc::clone(&context.client)).await;
-            }
-            None => pass_on(&context, response, respond, is_head).await,
-        }
-        return;
+        // Boxed, so that other requests do not move memory for it.
+        return Box::pin(serve_websocket(&context, parts, body, respond)).await;
     }
     let body = Http2Body::new(body, Rc::clone(&context.client), &parts.headers);
     let response = answer(&context, parts, Incoming::Http2(body), respond).await;
     let Some((response, respond)) = response else { return };
     pass_on(&context, response, respond, is_head).await;
+}
+
+/// Serves a request that asks for a WebSocket.
+async fn serve_websocket(
+    context: &Rc<Context>,
+    mut parts: Parts,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+) {
+    tunnel::as_http1(&mut parts);
+    let response = answer(context, parts, Incoming::Empty, respond).await;
+    let Some((response, respond)) = response else { return };
+    let upgrade = context.client.upgrade.take();
+    match upgrade {
+        Some(upgrade) => {
+            let Some(send) = tunnel::accept(response, respond) else { return };
+            let tunnel = Tunnel::new(send, body, Rc::clone(&context.client));
+            upgrade::converse(*upgrade, tunnel, Rc::clone(&context.client)).await;
+        }
+        None => pass_on(context, refused(response), respond, false).await,
+    }
+}
+
+/// The answer of an endpoint that opens no tunnel. A success would say that there is one (RFC 8441, section 5).
+fn refused(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        let status = HeaderValue::from_static("outrigger; error=http_upgrade_failed");
+        response.headers_mut().insert("proxy-status", status);
+    }
+    response
 }
 
 /// Waits for the response's head; `None` if the client wants it no more.

@@ -41,6 +41,10 @@ pub fn as_http1(parts: &mut Parts) {
     {
         headers.insert(header::HOST, host);
     }
+    // HTTP/1.1 has only the path in its first line.
+    if let Some(target) = parts.uri.path_and_query() {
+        parts.uri = target.clone().into();
+    }
 }
 
 /// Accepts with the head of a 101.

@@ -42,6 +42,32 @@ async fn an_own_authority_stands_in_place_of_the_systems_roots() {
     }
 }
 
+/// As `openssl req -x509` makes it.
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_believed_where_it_is_named() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["shop.example".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issue = |params: &rcgen::CertificateParams| super::Pair {
+        cert: params.self_signed(&key).unwrap().pem(),
+        key: key.serialize_pem(),
+    };
+    let pair = issue(&params);
+    let endpoint = server(&pair, None, None);
+    let trusting = client(&pair.cert, None);
+    connect(&endpoint, &trusting).await.unwrap();
+    let refused = reason(connect_to(&endpoint, &trusting, "other.example").await);
+    assert!(refused.contains(r#"not valid for name "other.example""#), "{refused}");
+
+    for (year, what) in [(2024, "Expired"), (3000, "NotValidYet")] {
+        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        let pair = issue(&params);
+        let refused = reason(connect(&server(&pair, None, None), &client(&pair.cert, None)).await);
+        assert_eq!(refused, format!("invalid peer certificate: {what}"));
+    }
+}
+
 #[tokio::test]
 async fn without_verification_any_certificate_will_do_but_not_without_its_key() {
     let server_of = |pair| server(pair, None, None);

@@ -17,7 +17,7 @@ fn found(server: &Server, name: Option<&str>) -> usize {
     server.certificates.iter().position(is).unwrap()
 }
 
-/// Pains: T3.
+/// T3.
 #[test]
 fn the_exact_name_comes_before_the_wildcard_and_that_before_the_first() {
     let authority = Authority::new("authority");
@@ -54,7 +54,7 @@ fn the_exact_name_comes_before_the_wildcard_and_that_before_the_first() {
     }
 }
 
-/// Pains: T3.
+/// T3.
 #[tokio::test]
 async fn the_case_of_the_name_does_not_matter() {
     let authority = Authority::new("authority");

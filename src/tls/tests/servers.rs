@@ -1,37 +1,31 @@
 //! What a listener offers, and which clients it lets in.
 
-use super::{
-    Authority, Connected, client, client_auth, client_tls12, connect, file, reason, server,
-};
+use super::{Authority, client, client_auth, client_tls12, connect, file, reason, server};
 use crate::tls::{Client, ClientAuth, Server, ServerOptions};
 use rustls::{NamedGroup, ProtocolVersion};
 use std::sync::Arc;
 
-fn with_alpn(client: Client, protocols: &[&[u8]]) -> Client {
+fn with_alpn(client: Client, protocols: &[&str]) -> Client {
     let mut config = Arc::unwrap_or_clone(client.config);
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Client { config: Arc::new(config) }
-}
-
-fn alpn(connected: &Connected) -> Option<&[u8]> {
-    connected.server().alpn_protocol()
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    Client { config: Arc::new(config), certificate: None }
 }
 
 #[tokio::test]
 async fn http_2_is_agreed_upon_where_the_client_speaks_it() {
     let authority = Authority::new("authority");
     let server = server(&authority.issue(&["shop.example"]), None, None);
-    let table: [(&[&[u8]], Option<&[u8]>); 4] = [
-        (&[b"http/1.1", b"h2"], Some(b"h2")),
-        (&[b"http/1.1"], Some(b"http/1.1")),
-        (&[b"h3", b"http/1.1"], Some(b"http/1.1")),
+    for (offered, agreed) in [
+        (&["http/1.1", "h2"][..], Some("h2")),
+        (&["http/1.1"], Some("http/1.1")),
+        (&["h3", "http/1.1"], Some("http/1.1")),
         (&[], None),
-    ];
-    for (offered, agreed) in table {
+    ] {
         let client = with_alpn(client(&authority.pem(), None), offered);
-        assert_eq!(alpn(&connect(&server, &client).await.unwrap()), agreed);
+        let connected = connect(&server, &client).await.unwrap();
+        assert_eq!(connected.server().alpn_protocol(), agreed.map(str::as_bytes));
     }
-    let client = with_alpn(client(&authority.pem(), None), &[b"smtp"]);
+    let client = with_alpn(client(&authority.pem(), None), &["smtp"]);
     assert_eq!(reason(connect(&server, &client).await), "peer doesn't support any known protocol");
 }
 

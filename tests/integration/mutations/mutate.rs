@@ -125,6 +125,8 @@ fn part(rng: &mut Rng) -> Value {
 fn thin(value: &mut Value, rng: &mut Rng) {
     const OPTIONAL: &[&str] = &[
         "admin",
+        "clientAuth",
+        "clientCertificate",
         "headers",
         "healthProbe",
         "hosts",
@@ -133,13 +135,14 @@ fn thin(value: &mut Value, rng: &mut Rng) {
         "maxBodyBytes",
         "method",
         "probes",
+        "proxyProtocol",
         "retry",
         "sessionAffinity",
         "shutdown",
         "slowStart",
         "telemetry",
         "timeouts",
-        "trustedProxies",
+        "tls",
         "workers",
     ];
     match value {

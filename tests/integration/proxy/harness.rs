@@ -18,6 +18,7 @@ pub struct Config {
     timeouts: String,
     retry: String,
     trusted: String,
+    listener: String,
     second_listener: String,
     keys: String,
     backends: String,
@@ -54,6 +55,11 @@ impl Config {
     /// `listeners[0].trustedProxies`
     pub fn trusted(self, trusted: &str) -> Self {
         Self { trusted: trusted.to_owned(), ..self }
+    }
+
+    /// More keys of `listeners[0]`.
+    pub fn listener(self, keys: &str) -> Self {
+        Self { listener: format!(", {keys}"), ..self }
     }
 
     /// A second listener, called `other`.
@@ -102,7 +108,7 @@ impl Config {
              workers: 1\n\
              shutdown: {{ {} }}\n\
              telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
-             listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}] }}{}]\n\
+             listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}]{} }}{}]\n\
              {}\
              backends:\n\
              - name: test\n  \
@@ -116,6 +122,7 @@ impl Config {
             self.access_log,
             self.limits,
             self.trusted,
+            self.listener,
             self.second_listener,
             self.routes,
             if self.keys.contains("algorithm:") { "" } else { "algorithm: RoundRobin\n  " },

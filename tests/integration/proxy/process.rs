@@ -10,9 +10,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
-struct Process {
+pub struct Process {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     log: Lines<BufReader<ChildStdout>>,
     said: Lines<BufReader<ChildStderr>>,
     _folder: TempDir,
@@ -20,7 +20,7 @@ struct Process {
 
 impl Process {
     /// Runs the program under a shell that does `first`.
-    async fn start(config: &Config, first: &str) -> Self {
+    pub async fn start(config: &Config, first: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.yaml"), config.text(true)).unwrap();
         let program = env!("CARGO_BIN_EXE_outrigger");
@@ -39,6 +39,14 @@ impl Process {
         let line = line_with(&mut said, "listener http on http://").await;
         let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
         Self { child, address: address.parse().unwrap(), log, said, _folder: folder }
+    }
+
+    /// Its memory, in KiB.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap()));
+        let status = status.unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim_end_matches("kB").trim().parse().unwrap()
     }
 
     /// Asks it to end.

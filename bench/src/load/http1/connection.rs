@@ -2,16 +2,21 @@
 
 use crate::Result;
 use crate::exchange::{Exchange, content_length, field, head_end};
+use crate::tls;
+use rustls::{ClientConfig, ClientConnection};
 use socket2::SockRef;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest head that is read.
 const MAX_HEAD: usize = 16 << 10;
 
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    stream: TcpStream,
+    /// Between the stream and what is sent and read, if it is.
+    tls: Option<Box<ClientConnection>>,
     /// The head of the answer that is being read.
     head: Vec<u8>,
     /// How much of the answer's body has come; `None` while its head has not.
@@ -33,13 +38,49 @@ pub(super) enum Received {
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> Result<Connection> {
+    pub(super) fn open(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Connection> {
         // On loopback it is established at once, or the proxy does not accept.
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
             .map_err(|error| format!("cannot connect: {error}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Connection { stream, head: Vec::with_capacity(1024), body: None, sent: 0, since: None })
+        let tls =
+            tls.map(|config| ClientConnection::new(config.clone(), tls::name())).transpose()?;
+        Ok(Connection {
+            stream,
+            tls: tls.map(Box::new),
+            head: Vec::with_capacity(1024),
+            body: None,
+            sent: 0,
+            since: None,
+        })
+    }
+
+    /// To be told when it is ready.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The group by which both sides agreed on their keys, once they have.
+    pub(super) fn group(&self) -> Option<String> {
+        Some(tls::group(self.tls.as_ref()?.negotiated_key_exchange_group()?.name()))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.stream.write(bytes) };
+        // Before the handshake is done it is kept until it may be sent, which reading finds.
+        let count = tls.writer().write(bytes)?;
+        flush(tls, &mut self.stream)?;
+        if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.stream.read(buffer) };
+        tls.read_tls(&mut self.stream)?;
+        let taken = tls.process_new_packets();
+        flush(tls, &mut self.stream)?;
+        taken.map_err(io::Error::other)?;
+        tls.reader().read(buffer)
     }
 
     /// Closes it with a reset, so that its port is free at once: thousands per second would use them up.
@@ -56,7 +97,7 @@ impl Connection {
     ) -> Result<bool> {
         self.since = Some(since);
         self.sent = 0;
-        match self.stream.write(head) {
+        match self.write(head) {
             Ok(count) if count == head.len() => self.go_on(exchange),
             Ok(_) => Err("a request did not fit into an empty socket buffer".into()),
             Err(error) => Err(format!("a request could not be sent: {error}").into()),
@@ -66,7 +107,7 @@ impl Connection {
     /// Sends what is left of the request's body; says whether that was all.
     pub(super) fn go_on(&mut self, exchange: &Exchange) -> Result<bool> {
         while self.sent < exchange.upload.len() {
-            match self.stream.write(&exchange.upload[self.sent..]) {
+            match self.write(&exchange.upload[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(format!("a body could not be sent: {error}").into()),
@@ -77,7 +118,7 @@ impl Connection {
 
     /// Reads once into `buffer` and checks what came.
     pub(super) fn receive(&mut self, buffer: &mut [u8], expected: &[u8]) -> Result<Received> {
-        let count = match self.stream.read(buffer) {
+        let count = match self.read(buffer) {
             Ok(0) => return Ok(Received::Closed),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
@@ -129,4 +170,16 @@ impl Connection {
         let body = self.body.map(|count| format!(", {count} bytes of body")).unwrap_or_default();
         format!("not the answer expected: {text:?}{body}").into()
     }
+}
+
+/// Sends what TLS has to say; what finds no room stays for the next time.
+fn flush(tls: &mut ClientConnection, stream: &mut TcpStream) -> io::Result<()> {
+    while tls.wants_write() {
+        match tls.write_tls(stream) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
