@@ -26,7 +26,7 @@ use crate::tls::{Client, TlsError};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
-use connection::{Dial, Ends, Introduction, Security};
+use connection::{Dial, Ends, Introduction, Key, Security};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -203,6 +203,12 @@ impl Backend {
             http2: self.model.protocol != model::Protocol::Http1,
             introduction: self.model.proxy_protocol.map(|version| Introduction { version, ends }),
         }
+    }
+
+    /// What requests to `endpoint` must have in common to share connections; those that speak for clients, their `ends`, too.
+    pub fn key(&self, endpoint: &Endpoint, ends: Option<Ends>) -> Key {
+        let trust = self.tls().map_or(0, |client| Arc::as_ptr(&client.config).addr());
+        Key { endpoint: endpoint.id(), ends, trust }
     }
 
     /// Its endpoints, in the order of the configuration.

@@ -14,6 +14,7 @@ use crate::endpoint::Resolution;
 use crate::model::{EndpointUrl, ProxyProtocolVersion, Scheme};
 use crate::proxy_protocol;
 use bytes::BytesMut;
+use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,8 +39,21 @@ pub struct Connection {
     pub is_reused: bool,
     /// From when on it carries no further request.
     pub expires_at: Option<Instant>,
-    /// For whom alone it speaks, if it began with a header of the PROXY protocol.
+    /// What its next request must have in common with those before.
+    pub key: Key,
+    /// Whom it trusts, by TLS; holds the address in its key.
+    pub trusts: Option<Arc<ClientConfig>>,
+}
+
+/// What requests must have in common that may share connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The id of their endpoint.
+    pub endpoint: u64,
+    /// For whom alone it speaks, with a PROXY protocol.
     pub ends: Option<Ends>,
+    /// The address of the TLS configuration, 0 without one: who is trusted no longer is not spoken to on an old connection.
+    pub trust: usize,
 }
 
 /// A client's connection to us.
@@ -141,9 +155,14 @@ pub struct Dial<'a> {
 
 impl Connection {
     /// A connection over `stream` that has carried nothing yet.
-    pub fn new(stream: Stream, expires_at: Option<Instant>, ends: Option<Ends>) -> Self {
+    pub fn new(
+        stream: Stream,
+        expires_at: Option<Instant>,
+        key: Key,
+        trusts: Option<Arc<ClientConfig>>,
+    ) -> Self {
         let (received, scratch) = (BytesMut::new(), BytesMut::new());
-        Self { stream, received, scratch, is_reused: false, expires_at, ends }
+        Self { stream, received, scratch, is_reused: false, expires_at, key, trusts }
     }
 
     /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.

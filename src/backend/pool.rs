@@ -1,7 +1,7 @@
 //! A worker's connections to endpoints. Of those that idle the most recently used comes first: the others may then grow old and
 //! close. Those of HTTP/2 are shared, and stay here while they are used.
 
-use super::connection::{ConnectError, Connection, Ends};
+use super::connection::{ConnectError, Connection, Key};
 use super::http2::connection::Connection as Http2;
 use super::http2::connections::{Connecting, Connections, Found};
 use rustc_hash::FxHashMap;
@@ -15,15 +15,6 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The most idle connections kept per endpoint and worker.
 const MAX_IDLE: usize = 1024;
-
-/// Whose connections they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// The id of their endpoint.
-    pub endpoint: u64,
-    /// For whom alone they speak, with a PROXY protocol.
-    pub ends: Option<Ends>,
-}
 
 /// One worker's connections.
 #[derive(Debug, Default)]
@@ -53,10 +44,9 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection to `endpoint` for the next request, unless it has reached its age.
-    pub fn put(&mut self, endpoint: u64, mut connection: Connection, now: Instant) {
-        let key = Key { endpoint, ends: connection.ends };
-        let idle = self.idle.entry(key).or_default();
+    /// Keeps a connection for the next request, unless it has reached its age.
+    pub fn put(&mut self, mut connection: Connection, now: Instant) {
+        let idle = self.idle.entry(connection.key).or_default();
         if idle.len() < MAX_IDLE && connection.is_young(now) {
             connection.rest();
             idle.push(Idle { connection, since: now });
@@ -125,17 +115,17 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::connection::Stream;
+    use crate::backend::connection::{Ends, Stream};
     use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpStream};
 
     const ENDPOINT: u64 = 7;
-    const KEY: Key = Key { endpoint: ENDPOINT, ends: None };
+    const KEY: Key = Key { endpoint: ENDPOINT, ends: None, trust: 0 };
 
     /// A connection to `listener`, and the endpoint's side of it.
     async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection = Connection::new(Stream::Plain(stream), None, None);
+        let connection = Connection::new(Stream::Plain(stream), None, KEY, None);
         (connection, listener.accept().await.unwrap().0)
     }
 
@@ -145,7 +135,7 @@ mod tests {
         let (mut pool, mut peers, start) = (Pool::default(), Vec::new(), Instant::now());
         for number in 0..count {
             let (connection, peer) = connection(&listener).await;
-            pool.put(ENDPOINT, connection, start + second(number as f64));
+            pool.put(connection, start + second(number as f64));
             peers.push(peer);
         }
         (pool, peers, start)
@@ -206,9 +196,11 @@ mod tests {
         let (mut pool, now) = (Pool::default(), Instant::now());
         for _ in 0..=MAX_IDLE {
             // The other side is of no account here, and would need as many files again.
-            pool.put(ENDPOINT, connection(&listener).await.0, now);
+            pool.put(connection(&listener).await.0, now);
         }
-        pool.put(ENDPOINT + 1, connection(&listener).await.0, now);
+        let mut other = connection(&listener).await.0;
+        other.key.endpoint += 1;
+        pool.put(other, now);
         assert_eq!(pool.len(), MAX_IDLE + 1);
         pool.retain(|endpoint| endpoint != ENDPOINT);
         assert_eq!(pool.len(), 1);
@@ -221,7 +213,7 @@ mod tests {
         for (put_at, take_at, is_kept) in [(0.0, 1.9, true), (0.0, 2.0, false), (2.0, 2.0, false)] {
             let (mut connection, _peer) = connection(&listener).await;
             connection.expires_at = Some(now + second(2.0));
-            pool.put(ENDPOINT, connection, now + second(put_at));
+            pool.put(connection, now + second(put_at));
             let taken = pool.take(KEY, now + second(take_at), true);
             assert_eq!(taken.is_some(), is_kept, "{put_at} {take_at}");
         }
@@ -233,13 +225,27 @@ mod tests {
         let local = listener.local_addr().unwrap();
         let ends = |client: &str| Some(Ends { client: client.parse().unwrap(), local });
         let (mut connection, peer_side) = connection(&listener).await;
-        connection.ends = ends("192.0.2.1:5");
+        connection.key.ends = ends("192.0.2.1:5");
         let (mut pool, now) = (Pool::default(), Instant::now());
-        pool.put(ENDPOINT, connection, now);
+        pool.put(connection, now);
         for other in [None, ends("192.0.2.2:5"), ends("192.0.2.1:6")] {
             assert!(pool.take(Key { ends: other, ..KEY }, now, true).is_none());
         }
         let same = pool.take(Key { ends: ends("192.0.2.1:5"), ..KEY }, now, true);
         assert_eq!(local_of(same), peer(&peer_side));
+    }
+
+    /// After a reload that trusts others, or verifies at last, an old connection is not taken for a verified one.
+    #[tokio::test]
+    async fn a_connection_is_used_only_by_those_who_trust_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut connection, peer_side) = connection(&listener).await;
+        connection.key.trust = 1;
+        let (mut pool, now) = (Pool::default(), Instant::now());
+        pool.put(connection, now);
+        for trust in [0, 2] {
+            assert!(pool.take(Key { trust, ..KEY }, now, true).is_none());
+        }
+        assert_eq!(local_of(pool.take(Key { trust: 1, ..KEY }, now, true)), peer(&peer_side));
     }
 }

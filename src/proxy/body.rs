@@ -63,11 +63,11 @@ impl ProxyBody {
         let Some(record) = self.request.take() else { return };
         let now = Instant::now();
         record.client.upload_ends();
-        if let (Content::Stream(exchange), Some(pick)) = (content, &record.in_flight)
+        if let Content::Stream(exchange) = content
             && let Some(exchange) = Rc::into_inner(exchange)
             && let Some(connection) = exchange.into_inner().into_reusable()
         {
-            record.worker.pool.borrow_mut().put(pick.endpoint().id(), connection, now);
+            record.worker.pool.borrow_mut().put(connection, now);
         }
         Rc::clone(&record.client).request_ends(record, now);
     }

@@ -32,6 +32,8 @@ mod filters;
 mod http10;
 #[path = "proxy/http2.rs"]
 mod http2;
+#[path = "proxy/introductions.rs"]
+mod introductions;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/messages.rs"]

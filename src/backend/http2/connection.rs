@@ -3,10 +3,12 @@
 use crate::backend::connection::{ConnectError, Dial, Stream};
 use bytes::Bytes;
 use h2::client::{Connection as Driver, SendRequest};
+use rustls::ClientConfig;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
@@ -29,6 +31,8 @@ pub struct Connection {
     streams: Rc<Streams>,
     /// From when on it takes no further stream.
     expires_at: Option<Instant>,
+    /// Whom it trusts, by TLS; holds the address in its key.
+    pub trusts: Option<Arc<ClientConfig>>,
 }
 
 /// The streams of a connection.
@@ -55,7 +59,7 @@ impl Connection {
     pub fn new(sender: SendRequest<Bytes>, expires_at: Option<Instant>, now: Instant) -> Self {
         let streams =
             Streams { count: Cell::new(0), idle_since: Cell::new(now), is_used: Cell::new(false) };
-        Self { sender, streams: Rc::new(streams), expires_at }
+        Self { sender, streams: Rc::new(streams), expires_at, trusts: None }
     }
 
     /// How many streams it may have at once.

@@ -70,9 +70,9 @@ impl Journey<'_> {
                 let now = Instant::now();
                 self.note(endpoint, &exchange, &head, started, now);
                 if self.retries_status(head.status, exchange.body()) {
-                    return Attempt::Discarded(self.discard(endpoint, exchange, now));
+                    return Attempt::Discarded(self.discard(exchange, now));
                 }
-                Attempt::Answered(self.accept(endpoint, exchange, head, now))
+                Attempt::Answered(self.accept(exchange, head, now))
             }
             Err(error) => {
                 let at_once = is_reused && started.elapsed() < STALE_WITHIN;
@@ -248,29 +248,18 @@ impl Journey<'_> {
     }
 
     /// Throws an answer away. Its connection lives on if that is all of it; who waits for the rest waits for nothing.
-    fn discard(
-        &self,
-        endpoint: &Endpoint,
-        mut exchange: Exchange<RequestBody>,
-        now: Instant,
-    ) -> RequestBody {
+    fn discard(&self, mut exchange: Exchange<RequestBody>, now: Instant) -> RequestBody {
         let _ = exchange.take_whole_body();
         let (connection, mut body) = exchange.into_parts();
         if let Some(connection) = connection {
-            self.context.worker.pool.borrow_mut().put(endpoint.id(), connection, now);
+            self.context.worker.pool.borrow_mut().put(connection, now);
         }
         body.rewind();
         body
     }
 
     /// Passes on what the endpoint answered.
-    fn accept(
-        &self,
-        endpoint: &Endpoint,
-        mut exchange: Exchange<RequestBody>,
-        head: Head,
-        now: Instant,
-    ) -> Answer {
+    fn accept(&self, mut exchange: Exchange<RequestBody>, head: Head, now: Instant) -> Answer {
         let timeouts = &self.target.timeouts;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Answer::Upgrade(head, exchange.into_upgraded(), timeouts.upgraded_idle);
@@ -278,7 +267,7 @@ impl Journey<'_> {
         match exchange.take_whole_body() {
             Some(bytes) => {
                 if let Some(connection) = exchange.into_reusable() {
-                    self.context.worker.pool.borrow_mut().put(endpoint.id(), connection, now);
+                    self.context.worker.pool.borrow_mut().put(connection, now);
                 }
                 Answer::Whole(head, bytes)
             }

@@ -2,12 +2,11 @@
 
 use super::Journey;
 use crate::backend::Backend;
-use crate::backend::connection::{ConnectError, Connection, Ends, expiry};
+use crate::backend::connection::{ConnectError, Connection, Ends, Key, expiry};
 use crate::backend::exchange::Carrier;
 use crate::backend::http2::Place;
 use crate::backend::http2::connection::Connection as Http2;
 use crate::backend::http2::connections::{Connecting, Found};
-use crate::backend::pool::Key;
 use crate::clock::Nanos;
 use crate::endpoint::Endpoint;
 use crate::model::Protocol;
@@ -29,7 +28,7 @@ impl Journey<'_> {
         &mut self,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Carrier, ProxyError> {
-        let key = Key { endpoint: endpoint.id(), ends: self.ends() };
+        let key = self.backend().key(endpoint, self.ends());
         match self.backend().model().protocol {
             Protocol::Http1 => self.connection(endpoint, key).await.map(Carrier::Http1),
             Protocol::Http2 | Protocol::H2c => {
@@ -77,7 +76,8 @@ impl Journey<'_> {
         let dial = async || {
             let stream = backend.dial(endpoint, &endpoint.resolution(), key.ends).connect().await?;
             let expires_at = expiry(backend.model().timeouts.max_connection_age, Instant::now());
-            Ok(Connection::new(stream, expires_at, key.ends))
+            let trusts = backend.tls().map(|client| Arc::clone(&client.config));
+            Ok(Connection::new(stream, expires_at, key, trusts))
         };
         let other = || {
             let mut pool = worker.pool.borrow_mut();
@@ -123,7 +123,10 @@ impl Journey<'_> {
                     }
                 });
                 let now = Instant::now();
-                Http2::new(sender, expiry(backend.model().timeouts.max_connection_age, now), now)
+                let expires_at = expiry(backend.model().timeouts.max_connection_age, now);
+                let mut connection = Http2::new(sender, expires_at, now);
+                connection.trusts = backend.tls().map(|client| Arc::clone(&client.config));
+                connection
             });
             worker.pool.borrow_mut().connected(key, &connecting, opened);
         });
