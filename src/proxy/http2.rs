@@ -174,5 +174,12 @@ fn serve(
         }
         return;
     }
-    tokio::task::spawn_local(stream::serve(Rc::clone(context), parts, body, respond, open));
+    // Boxed, because tokio moves what a task is when it begins and when it ends.
+    tokio::task::spawn_local(Box::pin(stream::serve(
+        Rc::clone(context),
+        parts,
+        body,
+        respond,
+        open,
+    )));
 }

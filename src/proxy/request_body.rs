@@ -21,9 +21,13 @@ pub const REPLAY_LIMIT: usize = 64 * 1024;
 /// Pieces up to this size, in bytes, are kept in one: a chunk of one byte must not cost an entry, nor the buffer that it came in.
 const JOIN_LIMIT: usize = 1024;
 
-/// A request's body.
+/// A request's body. Most requests have none, and move no memory for it.
 #[derive(Debug)]
-pub struct RequestBody {
+pub struct RequestBody(Option<Box<Upload>>);
+
+/// A body that is there.
+#[derive(Debug)]
+struct Upload {
     incoming: Incoming,
     client: Rc<ClientState>,
     limit: Option<u64>,
@@ -152,8 +156,10 @@ impl RequestBody {
         limit: Option<u64>,
         barred: Vec<HeaderName>,
     ) -> Self {
-        let ended = incoming.is_end_stream();
-        Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        Self(Some(Box::new(Upload {
             incoming,
             client,
             limit,
@@ -162,38 +168,43 @@ impl RequestBody {
             kept: Some(Vec::new()),
             kept_bytes: 0,
             replayed: 0,
-            ended,
+            ended: false,
             waiting_since: None,
             failure: None,
-        }
+        })))
     }
 
     /// Whether the body can begin anew: nothing of it is gone.
     pub fn can_rewind(&self) -> bool {
-        self.kept.is_some() || self.received == 0
+        self.0.as_ref().is_none_or(|upload| upload.kept.is_some() || upload.received == 0)
     }
 
     /// Makes the body begin anew. `false` if too much of it is gone.
     pub fn rewind(&mut self) -> bool {
-        self.replayed = 0;
+        if let Some(upload) = &mut self.0 {
+            upload.replayed = 0;
+        }
         self.can_rewind()
     }
 
     /// No other attempt will be made: nothing needs to be kept any more.
     pub fn forget(&mut self) {
-        if self.kept.as_ref().is_none_or(|kept| self.replayed >= kept.len()) {
-            self.kept = None;
+        if let Some(upload) = &mut self.0
+            && upload.kept.as_ref().is_none_or(|kept| upload.replayed >= kept.len())
+        {
+            upload.kept = None;
         }
     }
 
     /// When the client has paused for longer than `timeout`; `None` while we do not wait for it.
     pub fn pause_ends(&self, timeout: Option<Duration>) -> Option<Instant> {
-        self.waiting_since.zip(timeout).map(|(since, timeout)| since + timeout)
+        let since = self.0.as_ref()?.waiting_since;
+        since.zip(timeout).map(|(since, timeout)| since + timeout)
     }
 
     /// Why the body failed, if it did.
     pub fn take_failure(&mut self) -> Option<ProxyError> {
-        self.failure.take()
+        self.0.as_mut()?.failure.take()
     }
 
     /// Reads on until the end, if that comes before `limit` bytes; `None` if it does not. Fails when the client pauses for
@@ -211,7 +222,9 @@ impl RequestBody {
                 Some(pause) => match tokio::time::timeout(pause, next).await {
                     Ok(next) => next,
                     Err(_) => {
-                        self.failure = Some(ProxyError::BodyTimeout(pause));
+                        if let Some(upload) = &mut self.0 {
+                            upload.failure = Some(ProxyError::BodyTimeout(pause));
+                        }
                         return Err(Failed);
                     }
                 },
@@ -225,7 +238,9 @@ impl RequestBody {
             }
         }
     }
+}
 
+impl Upload {
     fn keep(&mut self, data: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
         self.kept_bytes += data.len();
@@ -253,6 +268,51 @@ impl RequestBody {
         self.failure = Some(failure);
         Poll::Ready(Some(Err(Failed)))
     }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        if let Some(piece) = self.kept.as_ref().and_then(|kept| kept.get(self.replayed)) {
+            self.replayed += 1;
+            return Poll::Ready(Some(Ok(match piece {
+                Kept::Data(data) => Frame::data(data.clone()),
+                Kept::Joined(joined) => Frame::data(Bytes::copy_from_slice(joined)),
+                Kept::Trailers(trailers) => Frame::trailers(trailers.clone()),
+            })));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.incoming.poll_frame(cx);
+        if polled.is_pending() {
+            self.waiting_since.get_or_insert_with(Instant::now);
+        } else {
+            self.waiting_since = None;
+        }
+        match ready!(polled) {
+            None => {
+                self.end(None);
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => self.fail(ProxyError::BodyBroken(error)),
+            Some(Ok(mut frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.received += data.len() as u64;
+                    if let Some(limit) = self.limit.filter(|limit| self.received > *limit) {
+                        return self.fail(ProxyError::BodyTooLarge { limit });
+                    }
+                    self.keep(data);
+                    // Who knows the length does not ask for more.
+                    if self.incoming.is_end_stream() {
+                        self.end(Some(data));
+                    }
+                } else if let Some(trailers) = frame.trailers_mut() {
+                    *trailers = headers::trailers_to_pass(trailers, &self.barred);
+                    self.keep_trailers(trailers);
+                    self.end(None);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
 }
 
 /// Adds `data` to what is kept: to the piece before it if both are small.
@@ -272,7 +332,7 @@ fn join(kept: &mut Vec<Kept>, data: &Bytes) {
 }
 
 /// A body that nobody read may be here all the same, with its head: then the connection can go on.
-impl Drop for RequestBody {
+impl Drop for Upload {
     fn drop(&mut self) {
         if self.ended || self.failure.is_some() {
             return;
@@ -295,53 +355,13 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
-        let this = &mut *self;
-        if let Some(piece) = this.kept.as_ref().and_then(|kept| kept.get(this.replayed)) {
-            this.replayed += 1;
-            return Poll::Ready(Some(Ok(match piece {
-                Kept::Data(data) => Frame::data(data.clone()),
-                Kept::Joined(joined) => Frame::data(Bytes::copy_from_slice(joined)),
-                Kept::Trailers(trailers) => Frame::trailers(trailers.clone()),
-            })));
-        }
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        let polled = this.incoming.poll_frame(cx);
-        if polled.is_pending() {
-            this.waiting_since.get_or_insert_with(Instant::now);
-        } else {
-            this.waiting_since = None;
-        }
-        match ready!(polled) {
-            None => {
-                this.end(None);
-                Poll::Ready(None)
-            }
-            Some(Err(error)) => this.fail(ProxyError::BodyBroken(error)),
-            Some(Ok(mut frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    this.received += data.len() as u64;
-                    if let Some(limit) = this.limit.filter(|limit| this.received > *limit) {
-                        return this.fail(ProxyError::BodyTooLarge { limit });
-                    }
-                    this.keep(data);
-                    // Who knows the length does not ask for more.
-                    if this.incoming.is_end_stream() {
-                        this.end(Some(data));
-                    }
-                } else if let Some(trailers) = frame.trailers_mut() {
-                    *trailers = headers::trailers_to_pass(trailers, &this.barred);
-                    this.keep_trailers(trailers);
-                    this.end(None);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-        }
+        self.0.as_mut().map_or(Poll::Ready(None), |upload| upload.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.kept.as_ref().is_none_or(|kept| self.replayed >= kept.len())
+        self.0.as_ref().is_none_or(|upload| {
+            upload.ended && upload.kept.as_ref().is_none_or(|kept| upload.replayed >= kept.len())
+        })
     }
 }
 
