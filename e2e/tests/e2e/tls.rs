@@ -36,6 +36,7 @@ async fn s_client(address: SocketAddr, arguments: &[&str], ask: bool) -> Said {
     }
 }
 
+/// T3
 #[tokio::test]
 async fn clients_get_the_certificate_of_the_name_that_they_ask_for() {
     if !has_tool("openssl") {
