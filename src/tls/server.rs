@@ -145,7 +145,6 @@ fn verifier(client_auth: Option<ClientAuth<'_>>) -> Result<Arc<dyn ClientCertVer
                 "it is broken, or a list of version 1: version 2 has extensions (openssl ca: crl_extensions)"
                     .to_owned()
             }
-            VerifierBuilderError::InvalidCrl(other) => format!("{other:?}"),
             other => other.to_string(),
         };
         TlsError::new(crl.unwrap_or(ca), format!("the revocation list cannot be used: {why}"))
