@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 /// The answer to HTTP where TLS is spoken.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
-    content-type: text/plain; charset=utf-8\r\ncontent-length: 82\r\nconnection: close\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 81\r\nconnection: close\r\n\
     proxy-status: outrigger; error=tls_protocol_error\r\n\r\n\
-    400 Bad Request\nthis port speaks TLS: ask it with https://\nreason: not_encrypted\n\n\n";
+    400 Bad Request\nthis port speaks TLS: ask it with https://\nreason: not_encrypted\n";
 
 /// How long a header of the PROXY protocol that has come in part is left alone. It comes in one piece, in practice.
 const PARTIAL_PAUSE: Duration = Duration::from_millis(5);

@@ -3,8 +3,10 @@
 use super::names::ByName;
 use super::{Certificate, File, TlsError, pem, provider};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, ServerSessionMemoryCache, WebPkiClientVerifier};
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::server::{
+    NoClientAuth, ServerSessionMemoryCache, VerifierBuilderError, WebPkiClientVerifier,
+};
+use rustls::{CertRevocationListError, HandshakeKind, ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
@@ -138,7 +140,14 @@ fn verifier(client_auth: Option<ClientAuth<'_>>) -> Result<Arc<dyn ClientCertVer
     let builder = if required { builder } else { builder.allow_unauthenticated() };
     // There are roots, so it is the lists.
     builder.build().map_err(|error| {
-        TlsError::new(crl.unwrap_or(ca), format!("the revocation list cannot be used: {error}"))
+        let why = match &error {
+            VerifierBuilderError::InvalidCrl(CertRevocationListError::ParseError) => {
+                "it is broken, or a list of version 1: version 2 has extensions (openssl ca: crl_extensions)"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        };
+        TlsError::new(crl.unwrap_or(ca), format!("the revocation list cannot be used: {why}"))
     })
 }
 

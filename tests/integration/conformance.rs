@@ -30,10 +30,10 @@ fn rows() -> Vec<Row> {
 }
 
 fn place(file: &str) -> String {
-    if file.starts_with("src/") {
-        file.to_owned()
-    } else {
-        format!("tests/integration/proxy/{file}")
+    match file.split_once('/') {
+        Some(("src", _)) => file.to_owned(),
+        Some(("e2e", rest)) => format!("e2e/tests/e2e/{rest}"),
+        Some(_) | None => format!("tests/integration/proxy/{file}"),
     }
 }
 

@@ -146,7 +146,7 @@ fn id(number: u32) -> u32 {
     2 * number + 1
 }
 
-/// S3, CVE-2023-44487: requests that are taken back at once cost the attacker nothing and the endpoint much.
+/// S2, CVE-2023-44487: requests that are taken back at once cost the attacker nothing and the endpoint much.
 #[tokio::test]
 async fn rapid_reset_is_ended_and_few_of_its_requests_reach_the_endpoint() {
     let scene = Scene::start().await;
@@ -171,7 +171,7 @@ async fn rapid_reset_is_ended_and_few_of_its_requests_reach_the_endpoint() {
     scene.end("rapid reset").await;
 }
 
-/// S3, CVE-2025-8671: the attacker makes the server reset its own streams.
+/// S2, CVE-2025-8671: the attacker makes the server reset its own streams.
 #[tokio::test]
 async fn resets_that_the_client_provokes_are_counted_as_its_own() {
     let scene = Scene::start().await;
@@ -211,7 +211,7 @@ async fn resets_that_the_client_provokes_are_counted_as_its_own() {
     scene.end("MadeYouReset").await;
 }
 
-/// S3, CVE-2024-27316 and its kin: a head that never ends.
+/// S2, CVE-2024-27316 and its kin: a head that never ends.
 #[tokio::test]
 async fn a_flood_of_continuation_is_ended_long_before_it_costs_memory() {
     let scene = Scene::start().await;
@@ -233,7 +233,7 @@ async fn a_flood_of_continuation_is_ended_long_before_it_costs_memory() {
     scene.end("CONTINUATION flood").await;
 }
 
-/// S3, CVE-2016-6581 and others: a byte that stands for kilobytes, or a thousand fields.
+/// S2, CVE-2016-6581 and others: a byte that stands for kilobytes, or a thousand fields.
 #[tokio::test]
 async fn a_small_head_that_stands_for_a_huge_one_reaches_no_endpoint() {
     let scene = Scene::start().await;
@@ -279,7 +279,7 @@ async fn a_small_head_that_stands_for_a_huge_one_reaches_no_endpoint() {
     scene.end("HPACK bombs").await;
 }
 
-/// S3, CVE-2019-9512, 9515: frames that want an answer, from a client that reads none.
+/// S2, CVE-2019-9512, 9515: frames that want an answer, from a client that reads none.
 #[tokio::test]
 async fn floods_of_settings_and_pings_cost_no_memory() {
     let scene = Scene::with("writeTimeout: 2s").await;
@@ -303,7 +303,7 @@ async fn floods_of_settings_and_pings_cost_no_memory() {
     scene.end("SETTINGS and PING floods").await;
 }
 
-/// S3, CVE-2019-9518: frames that carry nothing.
+/// S2, CVE-2019-9518: frames that carry nothing.
 #[tokio::test]
 async fn floods_of_empty_frames_cost_no_memory() {
     let scene = Scene::start().await;
@@ -339,7 +339,7 @@ async fn floods_of_empty_frames_cost_no_memory() {
     scene.end("floods of empty frames").await;
 }
 
-/// S3, CVE-2019-9511, 9517: large answers that the client does not let come.
+/// S2, CVE-2019-9511, 9517: large answers that the client does not let come.
 #[tokio::test]
 async fn a_window_that_never_opens_holds_no_answer_for_long() {
     let scene = Scene::with("writeTimeout: 1s").await;
@@ -365,7 +365,7 @@ async fn a_window_that_never_opens_holds_no_answer_for_long() {
     scene.end("zero windows").await;
 }
 
-/// The same a byte at a time: bounded, and no other waits.
+/// S2: the same a byte at a time: bounded, and no other waits.
 #[tokio::test]
 async fn a_window_that_opens_by_single_bytes_holds_up_nobody_else() {
     let scene = Scene::start().await;

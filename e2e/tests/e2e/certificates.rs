@@ -70,7 +70,7 @@ async fn until_shown(scene: &Secure, leaf: &Leaf, before: &Leaf) -> Duration {
     took
 }
 
-/// T1: the bound is a second; on a machine under load we wait longer and print what it took.
+/// T1: within a second; on a machine under load we wait longer and print what it took.
 #[tokio::test]
 async fn a_renewal_under_load_fails_no_request_and_closes_no_connection() {
     let _alone = alone().await;
@@ -152,7 +152,7 @@ async fn a_pair_caught_in_the_middle_of_its_renewal_is_never_served() {
     scene.outrigger.stop().await;
 }
 
-/// Each bad file is refused by name and reason, the old certificate goes on, and a good one mends it.
+/// T2: each bad file is refused by name and reason, the old certificate goes on, and a good one mends it.
 #[tokio::test]
 async fn a_bad_file_is_refused_by_name_and_reason_and_the_old_one_keeps_serving() {
     let server = Server::builder().start().await.unwrap();
@@ -309,6 +309,7 @@ async fn a_wrong_key_at_the_start_is_refused_with_the_place_in_the_configuration
     assert!(!ended.log.contains("PRIVATE KEY"), "{}", ended.log);
 }
 
+/// T1
 #[tokio::test]
 async fn the_end_of_each_certificate_is_known_before_it_comes() {
     let scene = Secure::start().await;

@@ -130,7 +130,7 @@ async fn the_endpoint_is_told_of_the_certificate_and_never_of_a_forged_one() {
     scene.outrigger.stop().await;
 }
 
-/// T3: a session of before says nothing of what is asked now.
+/// A session of before says nothing of what is asked now.
 #[tokio::test]
 async fn a_session_of_before_is_not_resumed_into_another_client_auth() {
     let scene = Scene::start("").await;

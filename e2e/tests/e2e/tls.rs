@@ -36,6 +36,7 @@ async fn s_client(address: SocketAddr, arguments: &[&str], ask: bool) -> Said {
     }
 }
 
+/// T3
 #[tokio::test]
 async fn clients_get_the_certificate_of_the_name_that_they_ask_for() {
     if !has_tool("openssl") {
@@ -262,7 +263,7 @@ async fn curl_gets_a_page_over_http_1_1_and_http_2() {
     scene.outrigger.stop().await;
 }
 
-/// S4: whoever connects and says nothing, or half a hello, holds its place for no longer than the handshake may take.
+/// S3: whoever connects and says nothing, or half a hello, holds its place for no longer than the handshake may take.
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_ended() {
     let scene = Secure::with("    limits: { handshakeTimeout: 300ms }\n", "").await;
@@ -290,7 +291,10 @@ async fn who_speaks_http_to_the_tls_port_hangs_nowhere_and_gets_nothing_of_the_e
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = in_time("the end of the connection", stream.read_to_end(&mut answer)).await;
-    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
     assert_eq!(scene.server.counts().requests, 0);
     let mut connection = Connection::open(scene.dial()).await.unwrap();
     assert_eq!(connection.get("/health").await.unwrap().status, 200);

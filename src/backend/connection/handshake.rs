@@ -96,7 +96,7 @@ fn certificate(error: &CertificateError, name: &str) -> String {
         CertificateError::NotValidForNameContext { presented, .. } => {
             let presented = match presented.as_slice() {
                 [] => "no name".to_owned(),
-                names => names.join(", "),
+                names => names.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", "),
             };
             format!("its certificate is not for {name:?} but for {presented}: set tls.serverName")
         }
@@ -138,4 +138,10 @@ fn refusal(alert: AlertDescription) -> String {
         }
         other => format!("it broke the TLS handshake off: {other:?}"),
     }
+}
+
+/// The name in `DnsName("shop.example")`, which is how rustls tells the names in a certificate.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }

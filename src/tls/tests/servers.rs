@@ -161,6 +161,15 @@ fn files_that_cannot_be_used_are_named() {
     let broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
     let reason = fault(client_auth(&ca, Some(broken), true));
     assert!(reason.starts_with("crl.pem: the revocation list cannot be used: "), "{reason}");
+    // What `openssl ca -gencrl` writes unless its configuration says otherwise.
+    let version1 = "-----BEGIN X509 CRL-----\n\
+        MIGVMD0wCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGVGVzdENBFw0yNjExMjYwMjI5\n\
+        MTlaFw0yNjEyMjYwMjI5MTlaMAoGCCqGSM49BAMCA0gAMEUCIHPKOxAPe6lRPpEA\n\
+        9VLbwwJOObBovClqHVzw1t2P+HZJAiEA5/b79eLCILx+Jq5ijzCI6vGNi0ieigH3\n\
+        YG7a/BZLGf8=\n\
+        -----END X509 CRL-----\n";
+    let reason = fault(client_auth(&ca, Some(version1), true));
+    assert!(reason.contains("a list of version 1"), "{reason}");
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let reason = fault(ClientAuth { ca: file("ca.crt", broken), crl: None, required: true });
     assert!(reason.starts_with("ca.crt: certificate 1 in it cannot be used: "), "{reason}");

@@ -222,6 +222,7 @@ async fn a_body_that_waits_for_a_100_gets_it() {
     assert_eq!(whole(response).await.json()["body"]["text"], "x");
 }
 
+/// B8
 #[tokio::test]
 async fn requests_of_one_connection_are_balanced_one_by_one() {
     let (one, two) = (server().await, server().await);

@@ -230,7 +230,7 @@ async fn a_body_of_another_length_than_announced_is_refused() {
     scene.end("bodies of other lengths").await;
 }
 
-/// S4: connections that begin and go no further.
+/// S3: connections that begin and go no further.
 #[tokio::test]
 async fn connections_that_stop_in_the_middle_are_closed() {
     let scene = Scene::with("headerTimeout: 500ms, idleTimeout: 1s").await;
@@ -261,7 +261,7 @@ async fn connections_that_stop_in_the_middle_are_closed() {
     scene.end("connections that stop").await;
 }
 
-/// S4: a body that trickles is ended; its stream alone.
+/// S3: a body that trickles is ended; its stream alone.
 #[tokio::test]
 async fn a_body_that_stops_ends_its_stream_alone() {
     let scene = Scene::with("bodyTimeout: 300ms").await;
@@ -279,7 +279,7 @@ async fn a_body_that_stops_ends_its_stream_alone() {
     scene.end("a body that stops").await;
 }
 
-/// S3: trailers count as a head does.
+/// S2: trailers count as a head does.
 #[tokio::test]
 async fn trailers_are_bounded_like_heads() {
     let scene = Scene::start().await;
