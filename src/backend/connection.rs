@@ -40,6 +40,8 @@ pub struct Connection {
     pub expires_at: Option<Instant>,
     /// For whom alone it speaks, if it began with a header of the PROXY protocol.
     pub ends: Option<Ends>,
+    /// The [id](crate::tls::Client::id) of the TLS that it was made with.
+    pub tls: Option<u64>,
 }
 
 /// A client's connection to us.
@@ -143,7 +145,7 @@ impl Connection {
     /// A connection over `stream` that has carried nothing yet.
     pub fn new(stream: Stream, expires_at: Option<Instant>, ends: Option<Ends>) -> Self {
         let (received, scratch) = (BytesMut::new(), BytesMut::new());
-        Self { stream, received, scratch, is_reused: false, expires_at, ends }
+        Self { stream, received, scratch, is_reused: false, expires_at, ends, tls: None }
     }
 
     /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.

@@ -23,6 +23,8 @@ pub struct Key {
     pub endpoint: u64,
     /// For whom alone they speak, with a PROXY protocol.
     pub ends: Option<Ends>,
+    /// The [id](crate::tls::Client::id) of the TLS that they were made with: whom another trusts, or is, may be somebody else.
+    pub tls: Option<u64>,
 }
 
 /// One worker's connections.
@@ -55,7 +57,7 @@ impl Pool {
 
     /// Keeps a connection to `endpoint` for the next request, unless it has reached its age.
     pub fn put(&mut self, endpoint: u64, mut connection: Connection, now: Instant) {
-        let key = Key { endpoint, ends: connection.ends };
+        let key = Key { endpoint, ends: connection.ends, tls: connection.tls };
         let idle = self.idle.entry(key).or_default();
         if idle.len() < MAX_IDLE && connection.is_young(now) {
             connection.rest();
@@ -130,7 +132,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     const ENDPOINT: u64 = 7;
-    const KEY: Key = Key { endpoint: ENDPOINT, ends: None };
+    const KEY: Key = Key { endpoint: ENDPOINT, ends: None, tls: None };
 
     /// A connection to `listener`, and the endpoint's side of it.
     async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {

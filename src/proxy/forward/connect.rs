@@ -29,7 +29,8 @@ impl Journey<'_> {
         &mut self,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Carrier, ProxyError> {
-        let key = Key { endpoint: endpoint.id(), ends: self.ends() };
+        let tls = self.backend().tls_for(endpoint).map(|tls| tls.id());
+        let key = Key { endpoint: endpoint.id(), ends: self.ends(), tls };
         match self.backend().model().protocol {
             Protocol::Http1 => self.connection(endpoint, key).await.map(Carrier::Http1),
             Protocol::Http2 | Protocol::H2c => {
@@ -77,7 +78,7 @@ impl Journey<'_> {
         let dial = async || {
             let stream = backend.dial(endpoint, &endpoint.resolution(), key.ends).connect().await?;
             let expires_at = expiry(backend.model().timeouts.max_connection_age, Instant::now());
-            Ok(Connection::new(stream, expires_at, key.ends))
+            Ok(Connection { tls: key.tls, ..Connection::new(stream, expires_at, key.ends) })
         };
         let other = || {
             let mut pool = worker.pool.borrow_mut();
