@@ -182,6 +182,11 @@ impl Backend {
         self.tls.as_ref()
     }
 
+    /// TLS as `endpoint` is spoken to, if it is.
+    pub fn tls_for(&self, endpoint: &Endpoint) -> Option<&Arc<Client>> {
+        self.tls().filter(|_| endpoint.url().scheme == model::Scheme::Https)
+    }
+
     /// What a new connection to `endpoint`, which is one of its own, needs. With a PROXY protocol it speaks for the client at
     /// one of `ends`, or for ourselves.
     pub fn dial<'a>(
@@ -190,10 +195,9 @@ impl Backend {
         resolution: &'a Resolution,
         ends: Option<Ends>,
     ) -> Dial<'a> {
-        let url = endpoint.url();
-        let security = self.tls().filter(|_| url.scheme == model::Scheme::Https);
+        let security = self.tls_for(endpoint);
         Dial {
-            url,
+            url: endpoint.url(),
             resolution,
             timeout: self.model.timeouts.connect,
             security: security.map(|client| Security {
@@ -207,8 +211,7 @@ impl Backend {
 
     /// What requests to `endpoint` must have in common to share connections; those that speak for clients, their `ends`, too.
     pub fn key(&self, endpoint: &Endpoint, ends: Option<Ends>) -> Key {
-        let trust = self.tls().map_or(0, |client| Arc::as_ptr(&client.config).addr());
-        Key { endpoint: endpoint.id(), ends, trust }
+        Key { endpoint: endpoint.id(), ends, tls: self.tls_for(endpoint).map(|tls| tls.id()) }
     }
 
     /// Its endpoints, in the order of the configuration.

@@ -14,7 +14,6 @@ use crate::endpoint::Resolution;
 use crate::model::{EndpointUrl, ProxyProtocolVersion, Scheme};
 use crate::proxy_protocol;
 use bytes::BytesMut;
-use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,8 +40,6 @@ pub struct Connection {
     pub expires_at: Option<Instant>,
     /// What its next request must have in common with those before.
     pub key: Key,
-    /// Whom it trusts, by TLS; holds the address in its key.
-    pub trusts: Option<Arc<ClientConfig>>,
 }
 
 /// What requests must have in common that may share connections.
@@ -52,8 +49,8 @@ pub struct Key {
     pub endpoint: u64,
     /// For whom alone it speaks, with a PROXY protocol.
     pub ends: Option<Ends>,
-    /// The address of the TLS configuration, 0 without one: who is trusted no longer is not spoken to on an old connection.
-    pub trust: usize,
+    /// The [id](crate::tls::Client::id) of the TLS that it was made with: whom another trusts, or is, may be somebody else.
+    pub tls: Option<u64>,
 }
 
 /// A client's connection to us.
@@ -155,14 +152,9 @@ pub struct Dial<'a> {
 
 impl Connection {
     /// A connection over `stream` that has carried nothing yet.
-    pub fn new(
-        stream: Stream,
-        expires_at: Option<Instant>,
-        key: Key,
-        trusts: Option<Arc<ClientConfig>>,
-    ) -> Self {
+    pub fn new(stream: Stream, expires_at: Option<Instant>, key: Key) -> Self {
         let (received, scratch) = (BytesMut::new(), BytesMut::new());
-        Self { stream, received, scratch, is_reused: false, expires_at, key, trusts }
+        Self { stream, received, scratch, is_reused: false, expires_at, key }
     }
 
     /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.

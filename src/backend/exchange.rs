@@ -104,6 +104,15 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
         either!(self, exchange => exchange.take_interim())
     }
 
+    /// There was no response in time: what others share may not be worth to be shared any more.
+    pub fn waited_in_vain(&self) {
+        match self {
+            // Its connection ends with it.
+            Self::Http1(_) => {}
+            Self::Http2(exchange) => exchange.waited_in_vain(),
+        }
+    }
+
     /// Lets a held body go. Returns whether it was held.
     pub fn release_body(&mut self) -> bool {
         either!(self, exchange => exchange.release_body())

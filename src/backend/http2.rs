@@ -45,7 +45,7 @@ pub struct Exchange<B> {
     /// Whether the endpoint said that it did nothing with the request.
     is_unprocessed: bool,
     /// Gives the stream's place back at the end.
-    _place: Place,
+    place: Place,
 }
 
 /// What a new exchange sends.
@@ -109,7 +109,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             download: Download::Nothing,
             interim: Vec::new(),
             is_unprocessed: false,
-            _place: place,
+            place,
         }
     }
 
@@ -151,6 +151,11 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             };
             return Poll::Ready(Err(self.failed(error)));
         }
+    }
+
+    /// There was no response in time.
+    pub fn waited_in_vain(&self) {
+        self.place.waited_in_vain();
     }
 
     /// The interim responses that came since the last call.
@@ -274,7 +279,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
             Download::Tunnel(stream) => Some(stream),
             Download::Nothing | Download::Head(_) | Download::Body { .. } | Download::Done => None,
         };
-        Tunnel::new(self.upload.into_stream().zip(receive), self._place)
+        Tunnel::new(self.upload.into_stream().zip(receive), self.place)
     }
 
     /// The request's body, for another attempt.
@@ -307,6 +312,7 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
     }
 
     fn accept(&mut self, response: http::Response<RecvStream>) -> Result<Head, ExchangeError> {
+        self.place.is_answered();
         let (parts, stream) = response.into_parts();
         let response::Parts { status, mut headers, .. } = parts;
         if status.is_success()

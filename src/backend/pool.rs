@@ -120,12 +120,12 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     const ENDPOINT: u64 = 7;
-    const KEY: Key = Key { endpoint: ENDPOINT, ends: None, trust: 0 };
+    const KEY: Key = Key { endpoint: ENDPOINT, ends: None, tls: None };
 
     /// A connection to `listener`, and the endpoint's side of it.
     async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection = Connection::new(Stream::Plain(stream), None, KEY, None);
+        let connection = Connection::new(Stream::Plain(stream), None, KEY);
         (connection, listener.accept().await.unwrap().0)
     }
 
@@ -240,12 +240,12 @@ mod tests {
     async fn a_connection_is_used_only_by_those_who_trust_the_same() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (mut connection, peer_side) = connection(&listener).await;
-        connection.key.trust = 1;
+        connection.key.tls = Some(1);
         let (mut pool, now) = (Pool::default(), Instant::now());
         pool.put(connection, now);
-        for trust in [0, 2] {
-            assert!(pool.take(Key { trust, ..KEY }, now, true).is_none());
+        for tls in [None, Some(2)] {
+            assert!(pool.take(Key { tls, ..KEY }, now, true).is_none());
         }
-        assert_eq!(local_of(pool.take(Key { trust: 1, ..KEY }, now, true)), peer(&peer_side));
+        assert_eq!(local_of(pool.take(Key { tls: Some(1), ..KEY }, now, true)), peer(&peer_side));
     }
 }

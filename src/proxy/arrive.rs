@@ -29,6 +29,10 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 /// How long a header of the PROXY protocol that has come in part is left alone. It comes in one piece, in practice.
 const PARTIAL_PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a client that is to go may take until it has gone, when it asks for nothing more; and how long it may still take to
+/// begin, for it may have been on its way.
+pub const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A connection that may begin to speak.
 #[derive(Debug)]
 pub struct Arrived {
@@ -135,8 +139,8 @@ async fn shake_hands(
     server.accept(socket).await
 }
 
-/// Waits for `step`, until `deadline` or until the connection's time is over.
-async fn within<T>(
+/// Waits for `step`, until `deadline` or until the connection's time is over. A drain does not wait for who says nothing.
+pub async fn within<T>(
     step: impl Future<Output = T>,
     deadline: Option<Instant>,
     worker: &Worker,
@@ -144,6 +148,7 @@ async fn within<T>(
     alarm: &mut Alarm,
 ) -> Option<T> {
     let mut step = pin!(step);
+    let mut hurries_since = None;
     poll_fn(|cx| {
         state.register(cx);
         if state.abort.get() || worker.is_ending() {
@@ -152,7 +157,11 @@ async fn within<T>(
         if let Poll::Ready(done) = step.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        let deadline = [deadline, state.closes_at()].into_iter().flatten().min();
+        if worker.closing.get() || state.listener.closes_at.get().is_some() {
+            hurries_since.get_or_insert_with(Instant::now);
+        }
+        let hurry = hurries_since.map(|since| since + FAREWELL);
+        let deadline = [deadline, hurry, state.closes_at()].into_iter().flatten().min();
         alarm.poll(deadline, cx).map(|()| None)
     })
     .await

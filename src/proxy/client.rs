@@ -120,6 +120,8 @@ pub struct ClientState {
     pub abort: Cell<bool>,
     /// Why it was dropped, for the record of the request that it cut off.
     pub abort_reason: Cell<Option<&'static str>>,
+    /// The connection, if this is a stream of one.
+    connection: Option<Rc<ClientState>>,
     /// Interim responses to the present request.
     pub interim: Interim,
     /// The exchange whose upload goes on while its response streams.
@@ -155,6 +157,7 @@ impl ClientState {
             speaks_http2: Cell::new(false),
             abort: Cell::new(false),
             abort_reason: Cell::new(None),
+            connection: None,
             interim: Interim::default(),
             uploading: RefCell::new(None),
             upgrade: RefCell::new(None),
@@ -163,10 +166,17 @@ impl ClientState {
     }
 
     /// The state of a stream of this connection.
-    pub fn stream(&self, now: Instant) -> Self {
+    pub fn stream(self: &Rc<Self>, now: Instant) -> Self {
         let fresh = Self::new(self.peer.get(), Rc::clone(&self.listener), self.turn, now);
         fresh.local.set(self.local.get());
-        Self { opened: self.opened, interim: Interim::of_stream(), ..fresh }
+        let connection = Some(Rc::clone(self));
+        Self { opened: self.opened, interim: Interim::of_stream(), connection, ..fresh }
+    }
+
+    /// Why it was dropped, or the connection that it is a stream of; `None` if not by us.
+    pub fn why_dropped(&self) -> Option<&'static str> {
+        let connections = || self.connection.as_ref()?.abort_reason.get();
+        self.abort_reason.get().or_else(connections)
     }
 
     /// When it has been open for long enough. Not all that came together go together.

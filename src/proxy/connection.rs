@@ -95,7 +95,7 @@ pub async fn serve(
     let context = Rc::new(Context::new(worker, Rc::clone(&state), Rc::new(peer)));
     let mut client = ClientIo::new(stream, state);
     if is_http2 {
-        return Box::pin(http2::speak(&context, client, &mut alarm)).await;
+        return Box::pin(speak_http2(&context, client, &mut alarm)).await;
     }
     while rest(&context, &client, &mut alarm).await {
         // Boxed, so that a connection that rests does not hold the memory that it needs at work.
@@ -103,9 +103,17 @@ pub async fn serve(
             Next::Nothing => return,
             Next::Rest(resting) => client = resting,
             Next::Http2(client) => {
-                return Box::pin(http2::speak(&context, client, &mut alarm)).await;
+                return Box::pin(speak_http2(&context, client, &mut alarm)).await;
             }
         }
+    }
+}
+
+/// Lets h2 speak HTTP/2 with the client until the connection ends.
+async fn speak_http2(context: &Rc<Context>, mut client: ClientIo, alarm: &mut Alarm) {
+    if http2::speak(context, &mut client, alarm).await {
+        // The answers that the system still sends would be lost with the first window that the client opens meanwhile.
+        linger(client, b"", &context.client).await;
     }
 }
 

@@ -24,7 +24,7 @@ use crate::endpoint::Endpoint;
 use crate::router::{Route, Target};
 use again::{Failure, Next};
 use bytes::Bytes;
-use http::{HeaderValue, Response, request::Parts};
+use http::{HeaderValue, Response, Version, request::Parts};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::future::Future;
@@ -62,7 +62,7 @@ pub enum Answer {
     /// A response whose body is still arriving, and may pause for this long.
     Stream(Head, SharedExchange, Option<Duration>),
     /// A 101: what carried the request is the client's now. Both sides may be silent for this long.
-    Upgrade(Head, Upgraded, Option<Duration>),
+    Upgrade(Head, Box<Upgraded>, Option<Duration>),
 }
 
 /// What became of an attempt.
@@ -118,12 +118,13 @@ pub async fn forward(
     {
         return Err(ProxyError::BodyTooLarge { limit });
     }
-    // Only behind chunks there are trailers.
+    // HTTP/1 has trailers only behind chunks, HTTP/2 behind every body.
     let barred = match framing {
-        Framing::Chunked => {
+        Framing::Length(_) if parts.version != Version::HTTP_2 => Vec::new(),
+        Framing::Empty | Framing::UntilClose => Vec::new(),
+        Framing::Chunked | Framing::Length(_) => {
             headers::not_in_trailers(&parts.headers, &route.model.filters.request_headers)
         }
-        Framing::Empty | Framing::Length(_) | Framing::UntilClose => Vec::new(),
     };
     let body = RequestBody::new(body, Rc::clone(&context.client), limit, barred);
     let sent_at = (framing == Framing::Empty).then_some(record.started);

@@ -8,6 +8,7 @@
 mod stream;
 mod tunnel;
 
+use super::arrive::{FAREWELL, within};
 use super::client::ClientState;
 use super::client_io::ClientIo;
 use super::service::Context;
@@ -17,24 +18,22 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much of a request's body may come before an endpoint takes it, in bytes: of one stream, and of all streams of a connection.
+/// How much of a request's body may come before an endpoint takes it, in bytes. That of the connection has room for as many as there
+/// may be streams, so that uploads that stall, be they other people's whom the same proxy serves, stop nobody else's.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The largest window that there can be (RFC 9113, section 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
 /// How much of a response is handed over to h2 before it is written, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// How many streams a client may reset while they have not even been looked at, and how many it may make us reset ("rapid reset",
 /// CVE-2023-44487; "MadeYouReset", CVE-2025-8671), before the connection is closed.
 const MAX_RESETS: usize = 64;
 const MAX_OUR_RESETS: usize = 256;
-/// How long a client that was told to go may take until it has gone, when it asks for nothing more.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the streams of a connection have in common.
 struct Streams {
@@ -67,16 +66,18 @@ impl Drop for OpenStream {
     }
 }
 
-/// Speaks HTTP/2 with a client until the connection ends.
-pub async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) {
+/// Speaks HTTP/2 with a client until the connection ends. Returns whether that was by agreement: then the last answer may still be on
+/// its way.
+pub async fn speak(context: &Rc<Context>, client: &mut ClientIo, alarm: &mut Alarm) -> bool {
     let Context { worker, client: state, .. } = &**context;
-    let Some(mut connection) = begin(context, client, alarm).await else { return };
+    let Some(mut connection) = begin(context, client, alarm).await else { return false };
     let streams = Rc::new(Streams { open: Cell::new(0), idle_since: Cell::new(Instant::now()) });
     let mut told_at: Option<Instant> = None;
     poll_fn(|cx| {
         state.register(cx);
         if state.abort.get() || worker.is_ending() {
-            return Poll::Ready(());
+            state.abort_reason.set(Some("shutdown"));
+            return Poll::Ready(false);
         }
         loop {
             match connection.poll_accept(cx) {
@@ -89,9 +90,9 @@ pub async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) {
                 Poll::Ready(Some(Err(error))) => {
                     let (listener, peer) = (&*state.listener.name, state.peer.get());
                     tracing::debug!(listener, %peer, %error, "an HTTP/2 connection failed");
-                    return Poll::Ready(());
+                    return Poll::Ready(false);
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(None) => return Poll::Ready(true),
                 Poll::Pending => {}
             }
             let idle_since = (streams.open.get() == 0).then(|| streams.idle_since.get());
@@ -112,48 +113,43 @@ pub async fn speak(context: &Rc<Context>, client: ClientIo, alarm: &mut Alarm) {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if told_at.is_some() || cut_at.is_some_and(|at| at <= now) {
-                return Poll::Ready(());
+            if cut_at.is_some_and(|at| at <= now) {
+                let stalls = state.write_deadline().is_some_and(|at| at <= now);
+                state.abort_reason.set(Some(if stalls { "write_timeout" } else { "removed" }));
+                return Poll::Ready(false);
+            }
+            if told_at.is_some() {
+                return Poll::Ready(true);
             }
             told_at = Some(now);
             connection.graceful_shutdown();
         }
     })
-    .await;
+    .await
 }
 
 /// Exchanges the first frames.
-async fn begin(
+async fn begin<'a>(
     context: &Context,
-    client: ClientIo,
+    client: &'a mut ClientIo,
     alarm: &mut Alarm,
-) -> Option<Connection<ClientIo, Bytes>> {
+) -> Option<Connection<&'a mut ClientIo, Bytes>> {
     let Context { worker, client: state, .. } = context;
     let limits = state.listener.limits.get();
-    let mut handshake = pin!(
-        h2::server::Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(limits.max_concurrent_streams)
-            .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-            .max_send_buffer_size(SEND_BUFFER)
-            .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_local_error_reset_streams(Some(MAX_OUR_RESETS))
-            .enable_connect_protocol()
-            .handshake::<_, Bytes>(client)
-    );
+    let handshake = h2::server::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(
+            limits.max_concurrent_streams.saturating_mul(STREAM_WINDOW).min(MAX_WINDOW),
+        )
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(Some(MAX_OUR_RESETS))
+        .enable_connect_protocol()
+        .handshake::<_, Bytes>(client);
     let deadline = limits.header_timeout.map(|timeout| Instant::now() + timeout);
-    poll_fn(|cx| {
-        state.register(cx);
-        if state.abort.get() || worker.is_ending() {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(result) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(result.ok());
-        }
-        alarm.poll(deadline, cx).map(|()| None)
-    })
-    .await
+    within(handshake, deadline, worker, state, alarm).await?.ok()
 }
 
 fn serve(

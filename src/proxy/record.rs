@@ -151,7 +151,7 @@ impl Record {
 
     fn finish(&mut self) {
         if !self.complete && self.reason.is_none() {
-            self.reason = Some(self.client.abort_reason.get().unwrap_or("client_closed"));
+            self.reason = Some(self.client.why_dropped().unwrap_or("client_closed"));
         }
         self.status.get_or_insert(CLIENT_CLOSED);
         let duration =

@@ -230,7 +230,7 @@ fn answer_response(
             finish_headers(&mut head.headers, &record);
             affinity::keep(&mut head.headers, &parts.headers, &record);
             context.client.streaming_begins(endpoint, idle, Instant::now());
-            let upgrade = Box::new(Upgrade { connection, record, idle });
+            let upgrade = Box::new(Upgrade { connection: *connection, record, idle });
             context.client.upgrade.replace(Some(upgrade));
             let mut response = respond_with(
                 head.status,

@@ -11,6 +11,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// How endpoints are spoken to.
@@ -33,9 +34,15 @@ pub struct Client {
     pub config: Arc<ClientConfig>,
     /// What we show when they ask.
     pub certificate: Option<Arc<Certificate>>,
+    pub(super) id: u64,
 }
 
 impl Client {
+    /// No other of this process has the same: what was agreed with an endpoint by one is not what another would agree to.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// TLS as `options` want it.
     ///
     /// # Errors
@@ -62,7 +69,8 @@ impl Client {
             }
         };
         config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        Ok(Self { config: Arc::new(config), certificate })
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Ok(Self { config: Arc::new(config), certificate, id: NEXT_ID.fetch_add(1, Relaxed) })
     }
 }
 

@@ -134,7 +134,7 @@ pub fn client_tls12(ca: &str, pair: Option<&Pair>) -> Client {
         shown if shown.has_certs() => builder.with_client_cert_resolver(shown),
         _ => builder.with_no_client_auth(),
     };
-    Client { config: Arc::new(config), certificate: None }
+    Client { config: Arc::new(config), certificate: None, id: 0 }
 }
 
 /// Both ends of a connection that works.

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 type Accepted = tokio_rustls::server::TlsStream<TcpStream>;
 
 const YEARS: (i32, i32) = (2000, 2100);
-const KEY: Key = Key { endpoint: 1, ends: None, trust: 0 };
+const KEY: Key = Key { endpoint: 1, ends: None, tls: None };
 
 /// Connects to a server with `config` that is known as `host`.
 async fn connect(
@@ -246,7 +246,7 @@ async fn an_idle_connection_is_used_after_tickets_and_not_after_data_or_its_end(
         }
         // What was sent is here; the event loop may not know yet.
         stream.socket().peek(&mut [0]).await.unwrap();
-        let mut connection = Connection::new(stream, None, KEY, None);
+        let mut connection = Connection::new(stream, None, KEY);
         let usable = connection.is_usable(Instant::now(), true);
         assert_eq!(usable, is_usable, "{said:?}");
         if usable {
@@ -272,7 +272,7 @@ async fn a_connection_grows_as_old_as_it_may_give_or_take_a_tenth() {
     assert_eq!(expiry(None, now), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let mut connection = Connection::new(Stream::Plain(stream), Some(now + age), KEY, None);
+    let mut connection = Connection::new(Stream::Plain(stream), Some(now + age), KEY);
     assert!(connection.is_usable(now, true));
     assert!(!connection.is_usable(now + age, true));
 }

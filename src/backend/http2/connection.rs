@@ -3,12 +3,10 @@
 use crate::backend::connection::{ConnectError, Dial, Stream};
 use bytes::Bytes;
 use h2::client::{Connection as Driver, SendRequest};
-use rustls::ClientConfig;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
@@ -31,8 +29,6 @@ pub struct Connection {
     streams: Rc<Streams>,
     /// From when on it takes no further stream.
     expires_at: Option<Instant>,
-    /// Whom it trusts, by TLS; holds the address in its key.
-    pub trusts: Option<Arc<ClientConfig>>,
 }
 
 /// The streams of a connection.
@@ -43,6 +39,10 @@ struct Streams {
     idle_since: Cell<Instant>,
     /// Whether one has ended.
     is_used: Cell<bool>,
+    /// How many responses have begun.
+    answered: Cell<u64>,
+    /// Whether a request waited in vain while nobody else was answered: the other side may be gone without a word.
+    is_suspect: Cell<bool>,
 }
 
 /// The right to a stream on a connection; given back when dropped.
@@ -52,14 +52,21 @@ pub struct Place {
     streams: Rc<Streams>,
     /// Whether the connection carried streams before.
     pub is_reused: bool,
+    /// How many responses had begun before.
+    answered_before: u64,
 }
 
 impl Connection {
     /// A connection whose handshake is over.
     pub fn new(sender: SendRequest<Bytes>, expires_at: Option<Instant>, now: Instant) -> Self {
-        let streams =
-            Streams { count: Cell::new(0), idle_since: Cell::new(now), is_used: Cell::new(false) };
-        Self { sender, streams: Rc::new(streams), expires_at, trusts: None }
+        let streams = Streams {
+            count: Cell::new(0),
+            idle_since: Cell::new(now),
+            is_used: Cell::new(false),
+            answered: Cell::new(0),
+            is_suspect: Cell::new(false),
+        };
+        Self { sender, streams: Rc::new(streams), expires_at }
     }
 
     /// How many streams it may have at once.
@@ -78,13 +85,16 @@ impl Connection {
             sender: self.sender.clone(),
             streams: Rc::clone(&self.streams),
             is_reused: before > 0 || self.streams.is_used.get(),
+            answered_before: self.streams.answered.get(),
         })
     }
 
-    /// Whether it takes further streams: it stands, the endpoint has not said that it closes it, and it is not too old.
+    /// Whether it takes further streams: it stands, the endpoint has not said that it closes it, nobody waited in vain, and it is
+    /// not too old.
     pub fn is_usable(&mut self, now: Instant) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.expires_at.is_none_or(|at| now < at)
+            && !self.streams.is_suspect.get()
             && !matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 
@@ -98,6 +108,19 @@ impl Place {
     /// What sends on the connection.
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// A response has begun.
+    pub(super) fn is_answered(&self) {
+        self.streams.answered.update(|answered| answered + 1);
+    }
+
+    /// There was no response in time. If nobody else's came either, the connection takes no further streams: when the endpoint's
+    /// machine or the way to it is gone, TCP finds that out only after a quarter of an hour.
+    pub(super) fn waited_in_vain(&self) {
+        if self.streams.answered.get() == self.answered_before {
+            self.streams.is_suspect.set(true);
+        }
     }
 
     /// Whether the endpoint takes tunnels (RFC 8441, section 3).

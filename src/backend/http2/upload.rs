@@ -176,8 +176,10 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
                 let Poll::Ready(room) = room(stream, self.piece.len(), cx) else { break };
                 room.and_then(|room| {
                     let part = self.piece.split_to(room.min(self.piece.len()));
+                    // Behind all of its length there may be trailers.
                     let is_last = self.piece.is_empty()
-                        && self.left.map_or_else(|| self.body.is_end_stream(), |left| left == 0);
+                        && self.left.is_none_or(|left| left == 0)
+                        && self.body.is_end_stream();
                     stream.send_data(part, is_last).map(|()| is_last)
                 })
             };

@@ -124,6 +124,12 @@ pub(super) fn failure(
     may_be_stale: bool,
 ) -> Failure {
     let processed = exchange.may_be_processed();
+    if let ProxyError::RequestTimeout(_)
+    | ProxyError::AttemptTimeout(_)
+    | ProxyError::UploadStalled(_) = error
+    {
+        exchange.waited_in_vain();
+    }
     let mut body = exchange.into_body();
     let error = body.take_failure().unwrap_or(error);
     Failure { cause: cause(&error, may_be_stale), error, processed, body }

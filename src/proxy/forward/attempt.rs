@@ -262,7 +262,8 @@ impl Journey<'_> {
     fn accept(&self, mut exchange: Exchange<RequestBody>, head: Head, now: Instant) -> Answer {
         let timeouts = &self.target.timeouts;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Answer::Upgrade(head, exchange.into_upgraded(), timeouts.upgraded_idle);
+            let upgraded = Box::new(exchange.into_upgraded());
+            return Answer::Upgrade(head, upgraded, timeouts.upgraded_idle);
         }
         match exchange.take_whole_body() {
             Some(bytes) => {

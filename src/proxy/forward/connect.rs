@@ -76,8 +76,7 @@ impl Journey<'_> {
         let dial = async || {
             let stream = backend.dial(endpoint, &endpoint.resolution(), key.ends).connect().await?;
             let expires_at = expiry(backend.model().timeouts.max_connection_age, Instant::now());
-            let trusts = backend.tls().map(|client| Arc::clone(&client.config));
-            Ok(Connection::new(stream, expires_at, key, trusts))
+            Ok(Connection::new(stream, expires_at, key))
         };
         let other = || {
             let mut pool = worker.pool.borrow_mut();
@@ -124,9 +123,7 @@ impl Journey<'_> {
                 });
                 let now = Instant::now();
                 let expires_at = expiry(backend.model().timeouts.max_connection_age, now);
-                let mut connection = Http2::new(sender, expires_at, now);
-                connection.trusts = backend.tls().map(|client| Arc::clone(&client.config));
-                connection
+                Http2::new(sender, expires_at, now)
             });
             worker.pool.borrow_mut().connected(key, &connecting, opened);
         });

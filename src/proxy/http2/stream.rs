@@ -85,7 +85,11 @@ async fn answer(
     let mut service = pin!(service::serve(Rc::clone(context), parts, body));
     let response = poll_fn(|cx| {
         state.register(cx);
-        if is_given_up(context) || respond.poll_reset(cx).is_ready() {
+        if is_given_up(context) {
+            state.abort_reason.set(Some("shutdown"));
+            return Poll::Ready(None);
+        }
+        if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(None);
         }
         let polled = service.as_mut().poll(cx);

@@ -67,13 +67,14 @@ pub struct Tunnel {
     send: SendStream<Bytes>,
     receive: RecvStream,
     received: Bytes,
+    is_shut: bool,
     client: Rc<ClientState>,
 }
 
 impl Tunnel {
     /// The tunnel on these halves of a stream.
     pub fn new(send: SendStream<Bytes>, receive: RecvStream, client: Rc<ClientState>) -> Self {
-        Self { send, receive, received: Bytes::new(), client }
+        Self { send, receive, received: Bytes::new(), is_shut: false, client }
     }
 }
 
@@ -95,9 +96,11 @@ impl AsyncRead for Tunnel {
             match ready!(this.receive.poll_data(cx)) {
                 None => return Poll::Ready(Ok(())),
                 Some(Ok(data)) => this.received = data,
-                // The client has ended the stream as HTTP/1 ends a connection.
+                // Both sides have said what they had to say. Before that it is what a reset is to a connection (RFC 8441, section
+                // 5): nobody is there any more to hear what the endpoint might say.
                 Some(Err(error))
-                    if matches!(error.reason(), Some(Reason::NO_ERROR | Reason::CANCEL)) =>
+                    if this.is_shut
+                        && matches!(error.reason(), Some(Reason::NO_ERROR | Reason::CANCEL)) =>
                 {
                     return Poll::Ready(Ok(()));
                 }
@@ -145,6 +148,7 @@ impl AsyncWrite for Tunnel {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut = true;
         Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(failed))
     }
 }

@@ -39,7 +39,7 @@ async fn a_client_of_tls_1_2_without_tickets_is_resumed_too() {
     let mut config = Arc::unwrap_or_clone(client_tls12(&authority.pem(), None).config);
     let ids = rustls::client::Tls12Resumption::SessionIdOnly;
     config.resumption = config.resumption.tls12_resumption(ids);
-    let client = Client { config: Arc::new(config), certificate: None };
+    let client = Client { config: Arc::new(config), certificate: None, id: 0 };
     assert_eq!(handshake(&server, &client).await, Full);
     assert_eq!(handshake(&server, &client).await, Resumed);
 }

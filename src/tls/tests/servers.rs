@@ -8,7 +8,7 @@ use std::sync::Arc;
 fn with_alpn(client: Client, protocols: &[&str]) -> Client {
     let mut config = Arc::unwrap_or_clone(client.config);
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    Client { config: Arc::new(config), certificate: None }
+    Client { config: Arc::new(config), certificate: None, id: 0 }
 }
 
 #[tokio::test]

@@ -130,13 +130,15 @@ fn certificate() -> (tempfile::TempDir, String, rustls::RootCertStore) {
 async fn shake_hands(
     proxy: &Proxy,
     roots: rustls::RootCertStore,
+    alpn: &[&str],
 ) -> tokio_rustls::client::TlsStream<TcpStream> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let socket = TcpStream::connect(proxy.address).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     connector.connect("a.example".try_into().unwrap(), socket).await.unwrap()
@@ -164,7 +166,7 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
         assert!(matches!(client.rest().await, (_, Ended::Closed | Ended::Reset)), "{bytes:?}");
     }
     // Once it is done, its time has no meaning any more.
-    let stream = shake_hands(&proxy, roots).await;
+    let stream = shake_hands(&proxy, roots, &[]).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let mut stream = stream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -173,6 +175,20 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
     stream.read_exact(&mut status).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
     assert!(received(&server)[0].contains("\r\nx-forwarded-proto: https\r\n"));
+}
+
+/// K4: neither for TLS nor for the first frames of HTTP/2.
+#[tokio::test]
+async fn a_drain_does_not_wait_for_who_says_nothing() {
+    let (_folder, keys, roots) = certificate();
+    let server = server().await;
+    let proxy = Config::to(&[&server])
+        .listener(&keys)
+        .limits("handshakeTimeout: 1h, headerTimeout: 1h, idleTimeout: 1h")
+        .start();
+    let _silent = TcpStream::connect(proxy.address).await.unwrap();
+    let _agreed = shake_hands(&proxy, roots, &["h2"]).await;
+    proxy.drain().await;
 }
 
 #[tokio::test]

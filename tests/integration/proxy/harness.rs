@@ -3,6 +3,7 @@
 use super::client::{Answer, Client, PATIENCE};
 use outrigger::app::{App, Options};
 use outrigger::backend::Backend;
+use outrigger::lifecycle::Drain;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -146,7 +147,7 @@ impl Config {
         let options = Options { config, loopback_only: true, observer: Some(observer) };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let address = app.bound().listeners[0].1;
-        Proxy { app: Some(app), address, ended, _folder: folder }
+        Proxy { app: Some(app), address, ended, folder }
     }
 }
 
@@ -155,7 +156,7 @@ pub struct Proxy {
     app: Option<App>,
     pub address: SocketAddr,
     ended: Arc<AtomicU64>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Proxy {
@@ -209,6 +210,28 @@ impl Proxy {
         let backend = self.backend();
         let counters = backend.counters();
         (counters.retries.load(Relaxed), counters.retries_refused.load(Relaxed))
+    }
+
+    /// Goes on with another configuration.
+    pub async fn reload(&self, config: &Config) {
+        let app = self.app.as_ref().unwrap();
+        let before = app.store().load().generation;
+        std::fs::write(self.folder.path().join("config.yaml"), config.text(false)).unwrap();
+        app.lifecycle().request_reload();
+        until(|| app.store().load().generation > before, "the next generation").await;
+    }
+
+    /// Lets it end as soon as its clients do, and waits for that.
+    pub async fn drain(mut self) {
+        let app = self.app.take().unwrap();
+        let patience = Duration::from_secs(3600);
+        app.lifecycle().begin_drain(Drain { delay: Duration::ZERO, timeout: patience });
+        let (lifecycle, join) =
+            (app.lifecycle().clone(), tokio::task::spawn_blocking(move || app.join()));
+        let joined = tokio::time::timeout(PATIENCE, join).await;
+        // Else the test's runtime would wait for it.
+        lifecycle.end_now();
+        joined.expect("it ends").unwrap().unwrap();
     }
 
     /// Waits until so many requests have come to their end.

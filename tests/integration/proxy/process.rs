@@ -289,6 +289,30 @@ async fn every_request_that_the_end_cuts_off_is_logged_with_the_reason() {
     process.ends().await;
 }
 
+#[tokio::test]
+async fn every_stream_that_the_end_cuts_off_is_logged_with_the_reason() {
+    let server = server().await;
+    let config = Config::to(&[&server]).shutdown("drainDelay: 0s, drainTimeout: 50ms");
+    let mut process = Process::start(&config, "").await;
+    let socket = tokio::net::TcpStream::connect(process.address).await.unwrap();
+    let (send, connection) = h2::client::handshake(socket).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut responses = Vec::new();
+    for _ in 0..50 {
+        let request = http::Request::get("http://a/hold").body(()).unwrap();
+        let mut send = send.clone().ready().await.unwrap();
+        responses.push(send.send_request(request, true).unwrap().0);
+    }
+    server.wait_for_in_flight(50).await;
+    process.terminate().await;
+    for _ in 0..50 {
+        let line = process.line().await;
+        assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"shutdown".into()), "{line}");
+    }
+    process.ends().await;
+    connection.abort();
+}
+
 /// The queue of a socket that is to be closed waits for files like any other.
 #[tokio::test]
 async fn those_in_the_queue_are_served_when_the_process_ends_for_want_of_files() {

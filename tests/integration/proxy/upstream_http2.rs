@@ -304,3 +304,57 @@ async fn an_old_connection_takes_no_further_requests() {
     }
     assert!(started.elapsed() >= Duration::from_millis(2 * 180), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn a_connection_that_nobody_verified_is_not_used_when_somebody_should() {
+    let of = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let endpoints = of("a.example");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(endpoints.signing_key.serialize_der());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![endpoints.cert.der().clone()], key.unwrap())
+        .unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let manner = Manner { tls: Some(tls), ..Manner::default() };
+    let endpoint = Http2Endpoint::start(manner, |_, respond| answer(respond, "ok")).await;
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca.path(), of("b.example").cert.pem()).unwrap();
+    let before = |tls: &str| {
+        Config::to_urls(vec![endpoint.url()]).keys(&format!("protocol: Http2\n  tls: {{ {tls} }}"))
+    };
+    let proxy = before("insecureSkipVerify: true").start();
+    assert_eq!(proxy.get("/").await.status, 200);
+    proxy.reload(&before(&format!("caFile: '{}'", ca.path().display()))).await;
+    assert_eq!(proxy.get("/").await.status, 502);
+    assert_eq!(endpoint.requests(), 1);
+}
+
+/// A machine that is gone without a word answers nobody, and TCP notices late.
+#[tokio::test]
+async fn a_connection_on_which_nobody_is_answered_takes_no_more_requests() {
+    let endpoint = Http2Endpoint::start(Manner::default(), |request, respond| async move {
+        if request.uri().path() == "/never" {
+            std::future::pending::<()>().await;
+        }
+        answer(respond, "ok").await;
+    })
+    .await;
+    let proxy = before(&[&endpoint]).timeouts("request: 200ms").retry("attempts: 0").start();
+    assert_eq!(proxy.get("/").await.status, 200);
+    assert_eq!(proxy.get("/never").await.status, 504);
+    assert_eq!(proxy.get("/").await.status, 200);
+    assert_eq!(endpoint.connections(), 2);
+    // Others' answers say that it lives.
+    let (slow, quick) = tokio::join!(proxy.get("/never"), async {
+        while endpoint.requests() < 4 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        proxy.get("/").await
+    });
+    assert_eq!((slow.status, quick.status), (504, 200));
+    assert_eq!(proxy.get("/").await.status, 200);
+    assert_eq!(endpoint.connections(), 2);
+}
