@@ -10,7 +10,7 @@ mod tests;
 
 pub use certificate::{Certificate, Stage};
 pub use client::{Client, ClientOptions};
-pub use server::{ClientAuth, Server, ServerOptions};
+pub use server::{ClientAuth, Server, ServerOptions, revocation_ends};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::path::Path;

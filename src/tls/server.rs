@@ -10,6 +10,7 @@ use rustls::{CertRevocationListError, HandshakeKind, ServerConfig, ServerConnect
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -126,6 +127,21 @@ impl Server {
             Some([]) | None => Ok(()),
         }
     }
+}
+
+/// Until when the lists in `crl` hold: the first of them to be overdue counts, for with it every client's certificate is refused.
+/// `None` if none of them says.
+///
+/// # Errors
+/// When it has no list that can be read.
+pub fn revocation_ends(crl: File<'_>) -> Result<Option<SystemTime>, TlsError> {
+    let lists = pem::revocation_lists(crl)?;
+    let ends = lists.iter().filter_map(|list| {
+        let (_, list) = x509_parser::parse_x509_crl(list).ok()?;
+        let seconds = u64::try_from(list.next_update()?.timestamp()).ok()?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    });
+    Ok(ends.min())
 }
 
 fn verifier(client_auth: Option<ClientAuth<'_>>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

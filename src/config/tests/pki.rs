@@ -28,6 +28,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
         ("soon", "crt") => &pki.soon,
         ("ca", "crt") => &pki.ca,
         ("crl", "pem") => &pki.crl,
+        ("overdue", "pem") => &pki.overdue,
         (_, "crt") => &pki.good,
         (_, "key") => &pki.key,
         _ => return Err(ErrorKind::NotFound.into()),
@@ -38,6 +39,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 struct Pki {
     ca: String,
     crl: String,
+    overdue: String,
     good: String,
     old: String,
     early: String,
@@ -57,16 +59,17 @@ static PKI: LazyLock<Pki> = LazyLock::new(|| {
         params.not_after = date_time_ymd(until.0, until.1, until.2);
         params.signed_by(&key, &ca).unwrap().pem()
     };
-    let crl = CertificateRevocationListParams {
+    let crl = |until: i32| CertificateRevocationListParams {
         this_update: date_time_ymd(2020, 1, 1),
-        next_update: date_time_ymd(2040, 1, 1),
+        next_update: date_time_ymd(until, 1, 1),
         crl_number: SerialNumber::from(1),
         issuing_distribution_point: None,
         revoked_certs: Vec::new(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
     Pki {
-        crl: crl.signed_by(&ca).unwrap().pem().unwrap(),
+        crl: crl(2040).signed_by(&ca).unwrap().pem().unwrap(),
+        overdue: crl(2026).signed_by(&ca).unwrap().pem().unwrap(),
         good: certificate((2020, 1, 1), (2040, 1, 1)),
         old: certificate((2026, 2, 1), (2026, 5, 1)),
         early: certificate((2026, 8, 1), (2026, 11, 1)),

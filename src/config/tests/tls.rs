@@ -311,6 +311,7 @@ fn what_is_dangerous_about_tls_is_told() {
             &upstream("insecureSkipVerify: true"),
             &upstream("insecureSkipVerify: true, caFile: ca.crt"),
             &pair("soon.crt", "a.key"),
+            &client_auth("caFile: ca.crt, crlFile: overdue.pem"),
         ],
     );
 }

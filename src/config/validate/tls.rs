@@ -94,6 +94,8 @@ impl Validator<'_> {
         };
         if let Err(error) = tried {
             self.unusable(&error, [Some(&ca), crl.as_ref()]);
+        } else if let Some(crl) = &crl {
+            self.list_in_time(crl);
         }
         Some(model::ClientAuth {
             ca: ca.pem,
@@ -193,6 +195,19 @@ impl Validator<'_> {
                 let fault = Fault::new(format!("{path}: the certificate {said}: {who}"));
                 self.problems.warn(&named.at, fault.allow("a renewed certificate in this file"));
             }
+        }
+    }
+
+    /// Warns of a revocation list that is overdue.
+    fn list_in_time(&self, crl: &Named<'_>) {
+        let Ok(Some(end)) = tls::revocation_ends(crl.file()) else { return };
+        if end < self.files.surroundings().now {
+            let path = crl.shown.display();
+            let fault = Fault::new(format!(
+                "{path}: the revocation list was to be renewed by {}: until it is, every client's certificate is refused",
+                moment(end)
+            ));
+            self.problems.warn(&crl.at, fault.allow("a list of this date, in this file"));
         }
     }
 
