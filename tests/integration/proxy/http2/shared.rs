@@ -139,7 +139,7 @@ async fn a_client_that_is_slow_to_read_gets_all_of_the_last_answer() {
 async fn a_client_that_resets_most_of_its_requests_is_sent_away() {
     let server = server().await;
     let proxy = Proxy::before(&[&server]);
-    let mut client = Client::to(&proxy).await;
+    let client = Client::to(&proxy).await;
     let mut begun = 0;
     let error = loop {
         assert!(begun < 1000, "it may go on");
