@@ -294,6 +294,11 @@ impl ClientState {
                     None => self.listener.limits.get().idle_timeout,
                 };
                 self.enter(Phase::Streaming(idle), now);
+                if self.connection.is_some() {
+                    // The client may have opened no window for it.
+                    self.finished.replace(Some(record));
+                    return;
+                }
                 // Small and whole, it fits into the socket's buffer: this is the end, and the client may hear of it.
                 let mut record = record;
                 record.complete = true;

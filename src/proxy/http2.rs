@@ -35,11 +35,35 @@ const SEND_BUFFER: usize = 64 * 1024;
 const MAX_RESETS: usize = 64;
 const MAX_OUR_RESETS: usize = 256;
 
+/// How many requests a client may give up before they are answered, if they are most of its requests: each may have cost an endpoint
+/// its work. As in Envoy.
+const MAX_ABANDONED: u64 = 500;
+
 /// What the streams of a connection have in common.
 struct Streams {
     open: Cell<usize>,
+    begun: Cell<u64>,
+    /// How many the client gave up before they were answered.
+    abandoned: Cell<u64>,
     /// When the last one ended.
     idle_since: Cell<Instant>,
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self {
+            open: Cell::new(0),
+            begun: Cell::new(0),
+            abandoned: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+        }
+    }
+
+    /// Whether the client gives most requests up.
+    fn are_too_many_abandoned(&self) -> bool {
+        let abandoned = self.abandoned.get();
+        abandoned >= MAX_ABANDONED && abandoned * 2 > self.begun.get()
+    }
 }
 
 /// One open stream.
@@ -50,8 +74,17 @@ struct OpenStream {
 
 impl OpenStream {
     fn new(streams: &Rc<Streams>, connection: &Rc<ClientState>) -> Self {
-        streams.open.set(streams.open.get() + 1);
+        streams.open.update(|open| open + 1);
+        streams.begun.update(|begun| begun + 1);
         Self { streams: Rc::clone(streams), connection: Rc::clone(connection) }
+    }
+
+    /// The client has given it up before it was answered.
+    fn is_abandoned(&self) {
+        self.streams.abandoned.update(|abandoned| abandoned + 1);
+        if self.streams.are_too_many_abandoned() {
+            self.connection.wake();
+        }
     }
 }
 
@@ -71,7 +104,8 @@ impl Drop for OpenStream {
 pub async fn speak(context: &Rc<Context>, client: &mut ClientIo, alarm: &mut Alarm) -> bool {
     let Context { worker, client: state, .. } = &**context;
     let Some(mut connection) = begin(context, client, alarm).await else { return false };
-    let streams = Rc::new(Streams { open: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+    let streams = Rc::new(Streams::new());
+    let mut is_sent_away = false;
     let mut told_at: Option<Instant> = None;
     poll_fn(|cx| {
         state.register(cx);
@@ -80,6 +114,10 @@ pub async fn speak(context: &Rc<Context>, client: &mut ClientIo, alarm: &mut Ala
             return Poll::Ready(false);
         }
         loop {
+            if !is_sent_away && streams.are_too_many_abandoned() {
+                is_sent_away = true;
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let open = OpenStream::new(&streams, state);

@@ -24,7 +24,7 @@ pub async fn serve(
     mut parts: Parts,
     body: RecvStream,
     respond: SendResponse<Bytes>,
-    _open: OpenStream,
+    open: OpenStream,
 ) {
     let state = Rc::new(connection.client.stream(Instant::now()));
     let worker = Rc::clone(&connection.worker);
@@ -35,10 +35,10 @@ pub async fn serve(
     let is_head = parts.method == Method::HEAD;
     if tunnel::asks_for_websocket(&parts) {
         // Boxed, so that other requests do not move memory for it.
-        return Box::pin(serve_websocket(&context, parts, body, respond)).await;
+        return Box::pin(serve_websocket(&context, &open, parts, body, respond)).await;
     }
     let body = Http2Body::new(body, Rc::clone(&context.client), &parts.headers);
-    let response = answer(&context, parts, Incoming::Http2(body), respond).await;
+    let response = answer(&context, &open, parts, Incoming::Http2(body), respond).await;
     let Some((response, respond)) = response else { return };
     pass_on(&context, response, respond, is_head).await;
 }
@@ -46,12 +46,13 @@ pub async fn serve(
 /// Serves a request that asks for a WebSocket.
 async fn serve_websocket(
     context: &Rc<Context>,
+    open: &OpenStream,
     mut parts: Parts,
     body: RecvStream,
     respond: SendResponse<Bytes>,
 ) {
     tunnel::as_http1(&mut parts);
-    let response = answer(context, parts, Incoming::Empty, respond).await;
+    let response = answer(context, open, parts, Incoming::Empty, respond).await;
     let Some((response, respond)) = response else { return };
     let upgrade = context.client.upgrade.take();
     match upgrade {
@@ -77,6 +78,7 @@ fn refused(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
 /// Waits for the response's head; `None` if the client wants it no more.
 async fn answer(
     context: &Rc<Context>,
+    open: &OpenStream,
     parts: Parts,
     body: Incoming,
     mut respond: SendResponse<Bytes>,
@@ -90,6 +92,7 @@ async fn answer(
             return Poll::Ready(None);
         }
         if respond.poll_reset(cx).is_ready() {
+            open.is_abandoned();
             return Poll::Ready(None);
         }
         let polled = service.as_mut().poll(cx);

@@ -313,6 +313,27 @@ async fn every_stream_that_the_end_cuts_off_is_logged_with_the_reason() {
     connection.abort();
 }
 
+/// A small body is no more taken than a large one by a client that opens no window.
+#[tokio::test]
+async fn an_answer_that_a_stream_did_not_take_is_not_logged_as_whole() {
+    let server = server().await;
+    let config = Config::to(&[&server]).limits("writeTimeout: 100ms");
+    let mut process = Process::start(&config, "").await;
+    for (window, reason) in [(0, "write_timeout"), (100, "ok")] {
+        let socket = tokio::net::TcpStream::connect(process.address).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(window);
+        let (send, connection) = builder.handshake::<_, bytes::Bytes>(socket).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = http::Request::get("http://a/bytes/10").body(()).unwrap();
+        let mut send = send.ready().await.unwrap();
+        let _response = send.send_request(request, true).unwrap();
+        let line = process.line().await;
+        assert_eq!((&line["status"], &line["reason"]), (&200.into(), &reason.into()), "{line}");
+        connection.abort();
+    }
+}
+
 /// The queue of a socket that is to be closed waits for files like any other.
 #[tokio::test]
 async fn those_in_the_queue_are_served_when_the_process_ends_for_want_of_files() {
