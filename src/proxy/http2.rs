@@ -24,8 +24,9 @@ use std::task::Poll;
 use tokio::time::Instant;
 
 /// How much of a request's body may come before an endpoint takes it, in bytes. That of the connection has room for as many as there
-/// may be streams, so that uploads that stall, be they other people's whom the same proxy serves, stop nobody else's.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// may be streams, so that uploads that stall, be they other people's whom the same proxy serves, stop nobody else's: a client that
+/// uses all of it costs 16 MiB.
+const STREAM_WINDOW: u32 = 128 * 1024;
 /// The largest window that there can be (RFC 9113, section 6.9.1).
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 /// How much of a response is handed over to h2 before it is written, in bytes.
