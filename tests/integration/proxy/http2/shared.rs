@@ -61,7 +61,7 @@ async fn uploads_that_stall_stop_nobody_elses() {
     let mut stalled = Vec::new();
     for _ in 0..16 {
         let (response, mut stream) = client.begin(post("/stalls"), false).await;
-        upload(&mut stream, Bytes::from(vec![0; 250_000]), false).await;
+        upload(&mut stream, Bytes::from(vec![0; 120_000]), false).await;
         stalled.push((response, stream));
     }
     let (response, mut stream) = client.begin(post("/"), false).await;
