@@ -21,9 +21,7 @@ struct Finding {
 /// What is a test certificate's, not the listener's: trust and revocation. And what the site's pages say, not the proxy.
 fn is_excepted(id: &str) -> bool {
     let id = id.split(' ').next().unwrap_or(id);
-    // `engine_problem` is about the openssl that testssl itself uses.
     let about = [
-        "engine_problem",
         "cert_trust",
         "cert_chain_of_trust",
         "cert_revocation",
@@ -31,8 +29,6 @@ fn is_excepted(id: &str) -> bool {
         "cert_ocspRevoked",
         "cert_crlDistributionPoints",
         "cert_caIssuers",
-        "OCSP_stapling",
-        "DNS_CAArecord",
         "security_headers",
     ];
     about.contains(&id)
@@ -63,7 +59,9 @@ async fn testssl_finds_nothing_of_medium_severity_or_more() {
         std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {said:#?}"));
     let findings: Vec<Finding> =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}: {said:#?}"));
-    let told = findings.iter().filter(|it| !is_excepted(&it.id)).collect::<Vec<_>>();
+    // A WARN is about what testssl itself could not do here: its openssl, or DNS.
+    let is_grave = |it: &&Finding| ["MEDIUM", "HIGH", "CRITICAL"].contains(&&*it.severity);
+    let told: Vec<_> = findings.iter().filter(is_grave).filter(|it| !is_excepted(&it.id)).collect();
     assert!(told.is_empty(), "{told:#?}");
     let failed = findings.iter().filter(|it| it.severity == "FATAL").count();
     assert_eq!(failed, 0, "it could not look: {said:#?}");
