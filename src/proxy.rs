@@ -41,7 +41,6 @@ pub mod redirect;
 mod request_body;
 mod respond;
 mod service;
-mod stream;
 mod timer;
 mod upgrade;
 mod validate;

@@ -5,12 +5,14 @@ mod client;
 mod names;
 mod pem;
 mod server;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use certificate::{Certificate, Stage};
 pub use client::{Client, ClientOptions};
 pub use server::{ClientAuth, Server, ServerOptions, revocation_ends};
+pub use stream::Stream;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::path::Path;

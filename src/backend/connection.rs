@@ -3,12 +3,11 @@
 //! This is the seam between forwarding and the protocol spoken upstream; [`super::http1`] speaks on it.
 
 mod handshake;
-mod stream;
 #[cfg(test)]
 mod tests;
 
+use crate::tls::Stream;
 pub use handshake::Security;
-pub use stream::Stream;
 
 use crate::endpoint::Resolution;
 use crate::model::{EndpointUrl, ProxyProtocolVersion, Scheme};

@@ -1,9 +1,10 @@
 //! One request and its response, whichever protocol carries them: what forwarding sees of HTTP/1 and HTTP/2.
 
-use super::connection::{Connection, Stream};
+use super::connection::Connection;
 use super::http1::response::Head;
 use super::http2::{Place, Tunnel, Unprocessed};
 use super::{http1, http2};
+use crate::tls::Stream;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};

@@ -15,6 +15,7 @@ mod upload;
 
 pub use connection::Place;
 pub use tunnel::Tunnel;
+pub use upload::room;
 
 use super::exchange::{ExchangeError, Interim};
 use super::http1::Framing;

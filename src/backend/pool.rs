@@ -115,7 +115,8 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::connection::{Ends, Stream};
+    use crate::backend::connection::Ends;
+    use crate::tls::Stream;
     use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpStream};
 

@@ -7,9 +7,10 @@
 mod http2;
 
 use crate::backend::Backend;
-use crate::backend::connection::{ConnectError, Stream};
+use crate::backend::connection::ConnectError;
 use crate::endpoint::{Endpoint, Resolution};
 use crate::model::{Probe, ProbeCheck};
+use crate::tls::Stream;
 use bytes::Bytes;
 use http::{Request, StatusCode, Version, header};
 use http_body::Body;

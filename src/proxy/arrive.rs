@@ -1,12 +1,12 @@
 //! Before the first request: who the client is, if a proxy in front of us says so, and the TLS handshake.
 
 use super::client::ClientState;
-use super::stream::ClientStream;
 use super::timer::Alarm;
 use super::worker::Worker;
 use crate::model::ProxyProtocol;
 use crate::proxy_protocol::{self, Parsed};
 use crate::tls;
+use crate::tls::Stream;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::future::{Future, poll_fn};
@@ -37,7 +37,7 @@ pub const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Arrived {
     /// The socket.
-    pub stream: ClientStream,
+    pub stream: Stream,
     /// Whether it was agreed to speak HTTP/2.
     pub is_http2: bool,
     /// The client's certificate for endpoints: the value of `Client-Cert` (RFC 9440).
@@ -66,7 +66,7 @@ pub async fn arrive(
     }
     let tls = state.listener.tls.borrow().clone();
     let Some(server) = tls else {
-        let stream = ClientStream::Plain(socket);
+        let stream = Stream::Plain(socket);
         return Some(Arrived { stream, is_http2: false, certificate: None });
     };
     let shaking = Box::pin(shake_hands(socket, server));
@@ -79,7 +79,7 @@ pub async fn arrive(
                 .filter(|_| state.listener.forward_certificate.get())
                 .and_then(|chain| chain.first())
                 .map(|certificate| format!(":{}:", BASE64_STANDARD.encode(certificate)));
-            let stream = ClientStream::Tls(Box::new(stream));
+            let stream = Stream::Tls(Box::new(stream.into()));
             Some(Arrived { stream, is_http2, certificate })
         }
         Err(error) => {

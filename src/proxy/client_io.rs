@@ -1,7 +1,7 @@
 //! A client's socket, which tells the connection's state what passes.
 
 use super::client::ClientState;
-use super::stream::ClientStream;
+use crate::tls::Stream;
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A client's socket, which tells the connection's state what passes.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: ClientStream,
+    stream: Stream,
     /// What was read before and is to be read again.
     unread: Bytes,
     /// Whether nothing was read before.
@@ -27,7 +27,7 @@ pub struct ClientIo {
 
 impl ClientIo {
     /// Wraps `stream`.
-    pub fn new(stream: ClientStream, state: Rc<ClientState>) -> Self {
+    pub fn new(stream: Stream, state: Rc<ClientState>) -> Self {
         Self { stream, unread: Bytes::new(), is_fresh: true, state }
     }
 

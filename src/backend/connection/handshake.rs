@@ -40,7 +40,7 @@ pub(super) async fn shake_hands(
         connector.connect(parsed, stream).await.map_err(|error| fault(in_words(&error, name)))?;
     let agreed = stream.get_ref().1.alpn_protocol();
     if (agreed == Some(H2)) == http2 {
-        return Ok(Stream::Tls(Box::new(stream)));
+        return Ok(Stream::Tls(Box::new(stream.into())));
     }
     Err(fault(TlsFault::Protocol(if http2 {
         "it does not agree to speak HTTP/2 (ALPN): set protocol: Http1".to_owned()

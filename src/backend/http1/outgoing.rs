@@ -1,7 +1,7 @@
 //! The sending half of an exchange: what is staged to be written, in order.
 
 use super::Framing;
-use crate::backend::connection::Stream;
+use crate::tls::Stream;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use std::io::{self, IoSlice};

@@ -1,6 +1,7 @@
 //! One HTTP/2 connection: how it begins, and who has a place on it.
 
-use crate::backend::connection::{ConnectError, Dial, Stream};
+use crate::backend::connection::{ConnectError, Dial};
+use crate::tls::Stream;
 use bytes::Bytes;
 use h2::client::{Connection as Driver, SendRequest};
 use std::cell::Cell;

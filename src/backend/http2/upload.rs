@@ -205,8 +205,8 @@ impl Opening {
     }
 }
 
-/// How much may be sent of `wanted` bytes: as much as the endpoint's windows and our own buffer have room for.
-pub(super) fn room(
+/// How much may be sent of `wanted` bytes: as much as the other side's windows and our own buffer have room for.
+pub fn room(
     stream: &mut SendStream<Bytes>,
     wanted: usize,
     cx: &mut Context<'_>,

@@ -3,9 +3,9 @@
 //! Source: RFC 9113; the gRPC health checking protocol (`grpc.health.v1`); gRPC over HTTP/2.
 
 use super::{Failure, judge};
-use crate::backend::connection::Stream;
 use crate::backend::http2::connection::shake_hands;
 use crate::model::EndpointUrl;
+use crate::tls::Stream;
 use bytes::Bytes;
 use h2::RecvStream;
 use http::{HeaderMap, Request, Response, StatusCode, header};

@@ -7,6 +7,7 @@ use super::super::service::{self, Context};
 use super::super::upgrade;
 use super::OpenStream;
 use super::tunnel::{self, Tunnel};
+use crate::backend::http2::room;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -202,19 +203,15 @@ fn poll_send(
 ) -> Poll<End> {
     loop {
         while !chunk.is_empty() {
-            send.reserve_capacity(chunk.len());
-            let capacity = match send.capacity() {
-                0 => match send.poll_capacity(cx) {
-                    Poll::Ready(Some(Ok(_))) => continue,
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(End::Gone),
-                    Poll::Pending => {
-                        state.is_blocked();
-                        return Poll::Pending;
-                    }
-                },
-                capacity => capacity,
+            let size = match room(send, chunk.len(), cx) {
+                Poll::Ready(Ok(room)) => room.min(chunk.len()),
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
+                Poll::Pending => {
+                    state.is_blocked();
+                    return Poll::Pending;
+                }
             };
-            let piece = chunk.split_to(capacity.min(chunk.len()));
+            let piece = chunk.split_to(size);
             let ends = chunk.is_empty() && body.is_end_stream();
             state.progresses();
             if send.send_data(piece, ends).is_err() {

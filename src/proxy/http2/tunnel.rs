@@ -2,6 +2,7 @@
 
 use super::super::body::ProxyBody;
 use super::super::client::ClientState;
+use crate::backend::http2::room;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, Bytes};
@@ -126,21 +127,11 @@ impl AsyncWrite for Tunnel {
         if wanted == 0 {
             return Poll::Ready(Ok(0));
         }
-        self.send.reserve_capacity(wanted);
-        let capacity = loop {
-            match self.send.capacity() {
-                0 => match ready!(self.send.poll_capacity(cx)) {
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Poll::Ready(Err(failed(error))),
-                    None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                },
-                capacity => break capacity.min(wanted),
-            }
-        };
+        let size = ready!(room(&mut self.send, wanted, cx)).map_err(failed)?.min(wanted);
         self.client.progresses();
-        let data = Bytes::copy_from_slice(&bytes[..capacity]);
+        let data = Bytes::copy_from_slice(&bytes[..size]);
         self.send.send_data(data, false).map_err(failed)?;
-        Poll::Ready(Ok(capacity))
+        Poll::Ready(Ok(size))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

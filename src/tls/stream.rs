@@ -1,4 +1,4 @@
-//! The bytes to and from an endpoint, with or without TLS around them.
+//! The bytes of a connection, with or without TLS around them: a client's and an endpoint's.
 //!
 //! An enum and not a trait object: without TLS, which is the usual case, nothing is to be paid for it.
 
@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// A connection's bytes.
 #[derive(Debug)]
 pub enum Stream {
     /// As they are.
     Plain(TcpStream),
-    /// Encrypted; the endpoint's certificate has been verified.
+    /// Encrypted; the handshake is over.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -27,7 +27,15 @@ impl Stream {
         }
     }
 
-    /// Whether the endpoint has left the idle connection open and silent. The quick look asks only what the event loop has
+    /// Whether there is something to read of which the socket does not tell any more: what came with the end of the handshake.
+    pub fn is_ahead(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => !stream.get_ref().1.wants_read(),
+        }
+    }
+
+    /// Whether the other side has left the idle connection open and silent. The quick look asks only what the event loop has
     /// already seen; the thorough one asks the system.
     pub fn is_silent(&mut self, thorough: bool) -> bool {
         let open = match self {
