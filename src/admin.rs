@@ -13,6 +13,7 @@ pub use server::{AdminServer, BindError};
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
+use crate::telemetry::Outlets;
 use crate::telemetry::metrics::Sample;
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,6 +35,8 @@ pub struct AdminContext {
     pub listeners: Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>,
     /// Gives the numbers that others keep and that `/metrics` shows besides its own.
     pub extra: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+    /// What happened lately, and requests worth a look.
+    pub outlets: Outlets,
     /// The version of the program.
     pub version: &'static str,
     /// The commit that it was built from.

@@ -15,6 +15,7 @@ use crate::probe;
 use crate::proxy::{Proxy, Threads};
 use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
+use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
@@ -193,11 +194,13 @@ impl Running {
         let store = Arc::new(Store::new(snapshot));
         let status = source_status(&path, hash);
 
+        let outlets = Outlets::default();
         let access_log = Arc::new(AccessLog::start()?);
         let (proxy, threads) = Proxy::start(
             workers,
             Arc::clone(&store),
             Arc::clone(&access_log),
+            outlets.clone(),
             options.observer,
             files.map_or(usize::MAX, |files| files.for_clients(workers)),
         )?;
@@ -208,6 +211,7 @@ impl Running {
             workers,
             listeners: Arc::new(Vec::new),
             extra: samples(&proxy, &access_log),
+            outlets: outlets.clone(),
             version: crate::VERSION,
             commit: crate::COMMIT,
             started_at: SystemTime::now(),
@@ -235,6 +239,7 @@ impl Running {
             running: origin.clone(),
             latest: origin,
             effects: ports,
+            outlets,
             path: path.display().to_string(),
             workers,
         };
@@ -250,7 +255,8 @@ impl Running {
     async fn serve(self) -> Cut {
         let lifecycle = self.control.lifecycle.clone();
         let first_round = lifecycle.hold_ready("first probe round");
-        let _probes = probe::start(Arc::clone(&self.control.store), first_round);
+        let events = Arc::clone(&self.control.outlets.events);
+        let _probes = probe::start(Arc::clone(&self.control.store), events, first_round);
         drop(self.starting);
         announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));

@@ -18,6 +18,7 @@ use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
 use crate::snapshot::source::{self, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
+use crate::telemetry::Outlets;
 use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
@@ -80,6 +81,8 @@ pub struct Control<E> {
     pub latest: Origin,
     /// What a reload touches besides.
     pub effects: E,
+    /// Told of reloads.
+    pub outlets: Outlets,
     /// The source's path, for people.
     pub path: String,
     /// The number of running workers.

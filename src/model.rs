@@ -4,6 +4,7 @@
 
 pub mod path;
 mod route;
+mod telemetry;
 mod tls;
 pub mod words;
 
@@ -12,6 +13,10 @@ pub use route::{
     Answer, BackendRef, Filters, FixedResponse, HeaderChanges, HeaderMatch, HostPattern, Match,
     Overrides, PathMatch, PathRewrite, QueryMatch, Redirect, Regex, Rewrite, Route, Scheme,
     ValueMatch,
+};
+pub use telemetry::{
+    Decisions, Keep, OtlpProtocol, Parents, Propagation, Sampling, SecretField, SecretText,
+    TraceExporter, Traces,
 };
 pub use tls::{BackendTls, ClientAuth, ClientAuthMode, KeyPair, ListenerTls, Pem, TlsVersion};
 
@@ -34,6 +39,10 @@ pub struct Model {
     pub shutdown: Shutdown,
     /// The access log.
     pub access_log: AccessLog,
+    /// Traces; `None` when there are none.
+    pub traces: Option<Traces>,
+    /// Requests that are kept with the evidence of their picks.
+    pub decisions: Decisions,
     /// Addresses to accept on; at least one, names and addresses unique.
     pub listeners: Vec<Listener>,
     /// Which requests go where, names unique; at least one: without routes in the file, the one that takes everything to the
@@ -49,7 +58,11 @@ impl Model {
     pub fn files(&self) -> impl Iterator<Item = &Pem> {
         let listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let backends = self.backends.iter().map(|backend| &backend.tls);
-        listeners.flat_map(ListenerTls::files).chain(backends.flat_map(BackendTls::files))
+        let traces = self.traces.iter().flat_map(|traces| traces.exporter.files());
+        listeners
+            .flat_map(ListenerTls::files)
+            .chain(backends.flat_map(BackendTls::files))
+            .chain(traces)
     }
 }
 
@@ -479,6 +492,10 @@ pub mod defaults {
 
     /// `admin.address`.
     pub const ADMIN_ADDRESS: &str = "127.0.0.1:9900";
+    /// `telemetry.decisions.sample`.
+    pub const DECISIONS_SAMPLE: Ratio = Ratio(10_000);
+    /// `telemetry.decisions.slowerThan` and `telemetry.traces.keep.slowerThan`.
+    pub const SLOWER_THAN: Duration = Duration::from_secs(1);
     /// `shutdown.drainDelay`.
     pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
     /// `shutdown.drainTimeout`.

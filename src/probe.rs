@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, Health, Thresholds};
 use crate::lifecycle::ReadyGuard;
 use crate::model::{self, Probe};
 use crate::snapshot::{Snapshot, Store};
+use crate::telemetry::events::Events;
 use check::Failure;
 use panics::Panics;
 use prober::Prober;
@@ -42,13 +43,19 @@ pub struct Probes {
 
 /// Starts the probers of the running snapshot and of all that follow it, on the present runtime.
 ///
-/// Drops `ready` when every endpoint has had the first answer of each of its probes, good or bad: after five
+/// Changes of health are told to `events`. Drops `ready` when every endpoint has had the first answer of each of its probes, good or bad: after five
 /// seconds at the latest, and at once where there is no probe.
-pub fn start(store: Arc<Store>, ready: ReadyGuard) -> Probes {
-    start_on(System, store, ready)
+pub fn start(store: Arc<Store>, events: Arc<Events>, ready: ReadyGuard) -> Probes {
+    start_on(System, store, events, ready)
 }
 
-fn start_on(network: impl Network, store: Arc<Store>, ready: ReadyGuard) -> Probes {
+fn start_on(
+    network: impl Network,
+    store: Arc<Store>,
+    events: Arc<Events>,
+    ready: ReadyGuard,
+) -> Probes {
+    let _ = events;
     let (first_answer, mut first_answers) = mpsc::channel(1);
     let mut supervisor = Supervisor {
         first_answer: first_answer.downgrade(),

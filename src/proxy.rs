@@ -47,6 +47,7 @@ mod validate;
 pub mod worker;
 
 use crate::snapshot::Store;
+use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::RequestCounter;
 use crate::telemetry::observe::Observer;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// Where the access log goes.
     pub access_log: Arc<AccessLog>,
+    /// Where traces, events and requests worth a look go.
+    pub outlets: Outlets,
     /// Told of every request that ended.
     pub observer: Option<Observer>,
     /// What was refused before it reached a backend.
@@ -108,6 +111,7 @@ impl Proxy {
         workers: usize,
         store: Arc<Store>,
         access_log: Arc<AccessLog>,
+        outlets: Outlets,
         observer: Option<Observer>,
         max_connections: usize,
     ) -> std::io::Result<(Self, Threads)> {
@@ -120,6 +124,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             store,
             access_log,
+            outlets,
             observer,
             refused: RequestCounter::new(workers),
             own_answers: RequestCounter::new(workers),

@@ -38,6 +38,7 @@ fn context() -> (AdminContext, ReadyGuard) {
         refused: None,
     });
     let context = AdminContext {
+        outlets: crate::telemetry::Outlets::default(),
         store: Arc::new(Store::new(compile(CONFIG, None))),
         source: Arc::new(source),
         lifecycle,

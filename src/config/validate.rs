@@ -63,6 +63,8 @@ impl Validator<'_> {
             workers: number(&file.workers, 0) as usize,
             shutdown: shutdown(&file.shutdown),
             access_log: access_log(&file.telemetry),
+            traces: None,
+            decisions: model::Decisions::default(),
             listeners,
             routes,
             backends: backends.into_iter().map(|(backend, _)| backend).collect(),

@@ -18,7 +18,18 @@ use yaml::Yaml;
 
 /// The file of `model`.
 pub fn write(model: &Model) -> String {
-    let Model { admin, probes, workers, shutdown, access_log, listeners, routes, backends } = model;
+    let Model {
+        admin,
+        probes,
+        workers,
+        shutdown,
+        access_log,
+        traces: _,
+        decisions: _,
+        listeners,
+        routes,
+        backends,
+    } = model;
     let output = match access_log.output {
         LogOutput::Stdout => "Stdout",
         LogOutput::Stderr => "Stderr",

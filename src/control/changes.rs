@@ -24,6 +24,8 @@ pub fn changes(before: &Model, after: &Model, workers: usize) -> Vec<String> {
         workers: configured,
         shutdown,
         access_log,
+        traces: _,
+        decisions: _,
         listeners,
         routes: _,
         backends,

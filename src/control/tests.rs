@@ -62,6 +62,7 @@ impl Running {
         status.store(source::Source { path: name.clone(), hash, loaded_at, refused: None });
         let origin = Origin { source, files: loaded.files };
         let mut control = Control {
+            outlets: crate::telemetry::Outlets::default(),
             store: Arc::clone(&store),
             source: Arc::clone(&status),
             lifecycle: Lifecycle::new(),

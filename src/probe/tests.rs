@@ -170,7 +170,7 @@ fn eligible(store: &Store) -> Vec<u16> {
 async fn a_prober_keeps_its_interval_from_start_to_start() {
     let network = Fake::new(|_, _| (Duration::from_millis(700), Ok(())));
     let store = store(configuration(&[1]));
-    let _probes = start_on(network.clone(), store, guard());
+    let _probes = start_on(network.clone(), store, Arc::default(), guard());
     sleep(60 * SECOND).await;
     let starts = network.starts(1, HEALTH);
     // The first two intervals are those that spread.
@@ -186,7 +186,7 @@ async fn a_prober_keeps_its_interval_from_start_to_start() {
 async fn no_two_intervals_are_the_same_and_no_two_endpoints_keep_step() {
     let network = Fake::healthy();
     let store = store(configuration(&[1, 2]));
-    let _probes = start_on(network.clone(), store, guard());
+    let _probes = start_on(network.clone(), store, Arc::default(), guard());
     sleep(60 * SECOND).await;
     let intervals = |port| {
         let starts = network.starts(port, HEALTH);
@@ -203,7 +203,7 @@ async fn no_two_intervals_are_the_same_and_no_two_endpoints_keep_step() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_never_overlaps_itself() {
     let network = Fake::new(|_, _| (4 * SECOND, Ok(())));
-    let _probes = start_on(network.clone(), store(configuration(&[1, 2])), guard());
+    let _probes = start_on(network.clone(), store(configuration(&[1, 2])), Arc::default(), guard());
     sleep(60 * SECOND).await;
     assert!(!network.overlapped.load(Relaxed));
     assert!((14..=16).contains(&network.starts(1, LATENCY).len()));
@@ -217,7 +217,7 @@ async fn a_reload_restarts_only_the_prober_that_changed() {
     model.backends[0].health_probe.as_mut().unwrap().probe.interval = 1000 * SECOND;
     model.backends[0].latency_probe.as_mut().unwrap().probe.interval = 1000 * SECOND;
     let store = store(model.clone());
-    let _probes = start_on(network.clone(), Arc::clone(&store), guard());
+    let _probes = start_on(network.clone(), Arc::clone(&store), Arc::default(), guard());
     sleep(SECOND).await;
     assert_eq!(network.sent.lock().unwrap().len(), 4);
     for algorithm in model::Algorithm::ALL {
@@ -240,7 +240,7 @@ async fn a_reload_restarts_only_the_prober_that_changed() {
 async fn a_removed_endpoint_is_probed_no_more() {
     let network = Fake::new(|_, _| (2 * SECOND, Ok(())));
     let store = store(configuration(&[1, 2]));
-    let probes = start_on(network.clone(), Arc::clone(&store), guard());
+    let probes = start_on(network.clone(), Arc::clone(&store), Arc::default(), guard());
     sleep(5 * SECOND).await;
     reload(&store, configuration(&[2]));
     sleep(Duration::from_millis(1)).await;
@@ -266,7 +266,7 @@ async fn one_failed_probe_of_three_removes_nothing() {
         (Duration::from_millis(1), if fails { Err(refused) } else { Ok(()) })
     });
     let store = store(configuration(&[1, 2]));
-    let _probes = start_on(network, Arc::clone(&store), guard());
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard());
     sleep(3 * SECOND).await;
     for failures in [1, 2] {
         failing.store(failures, Relaxed);
@@ -290,7 +290,7 @@ async fn the_first_probe_alone_decides() {
     });
     let store = store(configuration(&[1, 2]));
     assert_eq!(eligible(&store), [1, 2], "unknown is eligible");
-    let _probes = start_on(network, Arc::clone(&store), guard());
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard());
     sleep(Duration::from_millis(100)).await;
     assert_eq!(eligible(&store), [2]);
     assert_eq!(member(&store, 2).health(), Health::Healthy);
@@ -308,7 +308,7 @@ async fn failed_probes_never_take_the_last_endpoints_away() {
     let mut model = configuration(&[1, 2, 3, 4]);
     model.backends[0].health_probe.as_mut().unwrap().minimum_healthy = model::Ratio::new(0.5);
     let store = store(model);
-    let _probes = start_on(network, Arc::clone(&store), guard());
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard());
     for (failing, expected, panic) in [
         (2, vec![3, 4], false),
         (3, vec![1, 2, 3, 4], true),
@@ -330,7 +330,8 @@ async fn failing_and_slow_endpoints_delay_no_other() {
         2 => (60 * SECOND, Ok(())),
         _ => (Duration::from_millis(1), Ok(())),
     });
-    let _probes = start_on(network.clone(), store(configuration(&[1, 2, 3])), guard());
+    let _probes =
+        start_on(network.clone(), store(configuration(&[1, 2, 3])), Arc::default(), guard());
     sleep(60 * SECOND).await;
     for port in [1, 3] {
         let count = network.starts(port, LATENCY).len();
@@ -349,7 +350,7 @@ async fn ready_is_when_every_first_probe_is_answered_or_failed() {
     });
     let (guard, lifecycle) = held();
     let started = Instant::now();
-    let _probes = start_on(network, store(configuration(&[1, 2, 3])), guard);
+    let _probes = start_on(network, store(configuration(&[1, 2, 3])), Arc::default(), guard);
     lifecycle.wait_for(Phase::Ready).await;
     let waited = started.elapsed();
     assert!((4 * SECOND..4 * SECOND + Duration::from_millis(100)).contains(&waited), "{waited:?}");
@@ -363,7 +364,7 @@ async fn a_probe_without_answer_holds_readiness_for_five_seconds_only() {
     model.backends[0].health_probe.as_mut().unwrap().probe.timeout = 600 * SECOND;
     let (guard, lifecycle) = held();
     let started = Instant::now();
-    let _probes = start_on(network, store(model), guard);
+    let _probes = start_on(network, store(model), Arc::default(), guard);
     lifecycle.wait_for(Phase::Ready).await;
     assert_eq!(started.elapsed().as_secs(), 5);
 }
@@ -374,7 +375,7 @@ async fn without_probes_ready_is_at_once() {
     let started = Instant::now();
     // A name that DNS does not answer for must not hold readiness either.
     let store = store(testing::model(vec![endpoint("slow.test", 80)]));
-    let _probes = start_on(Fake::healthy(), store, guard);
+    let _probes = start_on(Fake::healthy(), store, Arc::default(), guard);
     lifecycle.wait_for(Phase::Ready).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
@@ -388,7 +389,7 @@ async fn a_first_round_includes_what_a_reload_brings_and_forgets_what_it_takes()
     let store = store(configuration(&[1]));
     let (guard, lifecycle) = held();
     let started = Instant::now();
-    let _probes = start_on(network, Arc::clone(&store), guard);
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard);
     sleep(SECOND).await;
     reload(&store, configuration(&[2]));
     lifecycle.wait_for(Phase::Ready).await;
@@ -402,7 +403,7 @@ async fn names_are_looked_up_again_and_the_last_answer_is_kept() {
     resolve::resolve_all_by(&network, &store.load(), SECOND).await;
     let address = |store: &Store| member(store, 80).resolution().addresses[0].to_string();
     assert_eq!(address(&store), "192.0.2.1:80");
-    let _probes = start_on(network.clone(), Arc::clone(&store), guard());
+    let _probes = start_on(network.clone(), Arc::clone(&store), Arc::default(), guard());
     for expected in [2, 3, 4] {
         while network.lookups.load(Relaxed) < expected {
             sleep(SECOND / 10).await;
@@ -442,7 +443,7 @@ async fn a_name_that_resolves_later_comes_to_life() {
     resolve::resolve_all_by(&network, &store.load(), SECOND).await;
     assert_eq!(member(&store, 80).resolution().error.as_deref(), Some("no such name"));
     assert_eq!(member(&store, 80).health(), Health::Unhealthy);
-    let _probes = start_on(network, Arc::clone(&store), guard());
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard());
     sleep(SECOND).await;
     assert_eq!(member(&store, 80).resolution().error, None);
     assert_eq!(member(&store, 80).resolution().addresses.len(), 1);
@@ -456,7 +457,7 @@ async fn what_a_probe_found_ends_with_the_probe() {
         Fake::new(move |_, path| (SECOND, if path == "/other" { Ok(()) } else { refused() }));
     let mut model = configuration(&[1]);
     let store = store(model.clone());
-    let _probes = start_on(network, Arc::clone(&store), guard());
+    let _probes = start_on(network, Arc::clone(&store), Arc::default(), guard());
     sleep(2 * SECOND).await;
     assert_eq!(member(&store, 1).health(), Health::Unhealthy);
     model.backends[0].health_probe.as_mut().unwrap().probe.interval = 2 * SECOND;
@@ -499,7 +500,7 @@ async fn a_living_endpoint_is_healthy_and_measured_and_a_dead_one_is_neither() {
     let store = store(model);
     resolve_all(&store.load(), SECOND).await;
     let (guard, lifecycle) = held();
-    let _probes = start(Arc::clone(&store), guard);
+    let _probes = start(Arc::clone(&store), Arc::default(), guard);
     timeout(20 * SECOND, lifecycle.wait_for(Phase::Ready)).await.unwrap();
     let report = member(&store, living).health_report();
     assert_eq!((report.health, report.reason), (Health::Healthy, None));
@@ -552,6 +553,8 @@ mod testing {
                 output: model::LogOutput::Stdout,
                 sample: model::Ratio::ONE,
             },
+            traces: None,
+            decisions: model::Decisions::default(),
             listeners: vec![model::Listener {
                 name: "http".into(),
                 address: "127.0.0.1:0".parse().unwrap(),

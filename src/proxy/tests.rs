@@ -18,7 +18,8 @@ fn start(workers: usize) -> (Proxy, Threads) {
         .model;
     let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, workers).unwrap();
     let log = Arc::new(AccessLog::start().unwrap());
-    Proxy::start(workers, Arc::new(Store::new(snapshot)), log, None, usize::MAX).unwrap()
+    let outlets = crate::telemetry::Outlets::default();
+    Proxy::start(workers, Arc::new(Store::new(snapshot)), log, outlets, None, usize::MAX).unwrap()
 }
 
 fn loads(proxy: &Proxy) -> Vec<usize> {

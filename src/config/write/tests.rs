@@ -251,6 +251,8 @@ impl Random {
                 output: if self.0.bool() { LogOutput::Stdout } else { LogOutput::Stderr },
                 sample: self.share(),
             },
+            traces: None,
+            decisions: crate::model::Decisions::default(),
             listeners,
             routes,
             backends,
