@@ -1,5 +1,7 @@
 //! What a backend adds to its algorithm: eligibility, sessions, slow start, and what survives a reload.
 
+mod decision;
+
 use super::decision::Decision;
 use super::*;
 use crate::endpoint::{Health, Thresholds};
