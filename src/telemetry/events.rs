@@ -1,6 +1,7 @@
 //! What happened to the process lately, in words, for people who look on.
 
 use super::rfc3339;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -15,13 +16,14 @@ pub const KEPT: usize = 256;
 const BEHIND: usize = 256;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Its number, counted from 1 in each process.
     pub id: u64,
     /// When it happened.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub at: SystemTime,
     /// What kind of thing it is.
     pub kind: EventKind,
@@ -36,7 +38,7 @@ pub struct Event {
 }
 
 /// Kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
     /// A configuration runs, was refused, or says the same.
