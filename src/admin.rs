@@ -2,6 +2,7 @@
 //! Prometheus what they need. Both only ever read, and both answer from the control runtime, however busy the
 //! workers are.
 
+mod dashboard;
 mod metrics;
 mod process;
 mod routes;

@@ -1,7 +1,7 @@
 //! The paths of the ports, and who may ask for them.
 
 use super::server::Port;
-use super::{AdminContext, metrics, status::Status};
+use super::{AdminContext, dashboard, metrics, status::Status};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 type Context = State<Arc<AdminContext>>;
 
-const ADMIN: &str = "/livez    whether the process runs
+const ADMIN: &str = "/         all of it, for people
+/livez    whether the process runs
 /readyz   whether clients should be sent here, and why not
 /status   what runs, as JSON
 /metrics  counters and gauges for Prometheus
@@ -31,7 +32,7 @@ pub(super) fn router(port: Port, context: Arc<AdminContext>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape));
     let (router, list) = match port {
-        Port::Admin => (router.route("/status", get(tell)), ADMIN),
+        Port::Admin => (router.route("/status", get(tell)).merge(dashboard::router()), ADMIN),
         Port::Probes => (router, PROBES),
     };
     let not_found =
