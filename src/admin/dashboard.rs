@@ -45,7 +45,7 @@ const FILES: [File; 13] = [
 ];
 
 /// The page and all that it loads. That nobody stores it, so that a new version is seen at once, is the port's business.
-pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let files = [INDEX].into_iter().chain(FILES);
     files.fold(Router::new(), |router, (path, kind, text)| {
         router.route(path, get(async move || (headers(kind), text)))

@@ -32,7 +32,7 @@ pub(super) fn router(port: Port, context: Arc<AdminContext>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape));
     let (router, list) = match port {
-        Port::Admin => (router.route("/status", get(tell)).merge(dashboard::router()), ADMIN),
+        Port::Admin => (router.route("/status", get(tell)).merge(dashboard::routes()), ADMIN),
         Port::Probes => (router, PROBES),
     };
     let not_found =

@@ -12,7 +12,7 @@ export class Live {
   #pause = FIRST_PAUSE;
   #lostSince = null;
 
-  /** Calls `on.hello`, `on.change` and `on.status` with what comes, `on.connection` with how the connection is. */
+  /** Calls `on.hello`, `on.change`, `on.missed` and `on.status` with what comes, `on.connection` with how the connection is. */
   constructor(url, on) {
     this.url = url;
     this.on = on;
@@ -42,7 +42,7 @@ export class Live {
       this.#heard();
       this.on[name](JSON.parse(event.data));
     });
-    ["hello", "change", "status"].forEach(take);
+    ["hello", "change", "missed", "status"].forEach(take);
     // A source may give up for good, or try again on its own terms; ours are sooner.
     source.onerror = () => source === this.#source && this.#again();
     this.#watch();

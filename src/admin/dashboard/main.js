@@ -40,6 +40,7 @@ async function refresh(path, use) {
 
 const refreshReloads = () => refresh("/api/v1/reloads", answer => reloads(answer.reloads));
 const refreshRoutes = () => refresh("/api/v1/routes", answer => { routes = answer.routes ?? answer; });
+const refreshEvents = () => refresh("/api/v1/events", answer => take(answer.events));
 const refreshPicks = () => refresh("/api/v1/picks", requests);
 
 function take(all) {
@@ -59,7 +60,7 @@ function hello({ startedAt, pid }) {
   refreshRoutes();
   refreshReloads();
   refreshPicks();
-  refresh("/api/v1/events", answer => take(answer.events));
+  refreshEvents();
 }
 
 function change(event) {
@@ -131,6 +132,6 @@ text(byId("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
 startChain();
 startBackends();
 startRequests();
-new Live("/api/v1/events?status=1s", { hello, change, status, connection }).start();
+new Live("/api/v1/events?status=1s", { hello, change, missed: refreshEvents, status, connection }).start();
 setInterval(() => visible && !lostSince && refreshPicks(), PICKS_EVERY);
 setInterval(tell, 1000);
