@@ -78,15 +78,32 @@ function update(view, { backend, endpoints }, status, tracks, at) {
   const redo = () => update(view, { backend, endpoints }, status, tracks, at);
   const rows = capped(ordered(backend, endpoints, tracks), CAP, view.more, `of ${backend.name}`, redo);
   const picks = sum(backend.endpoints, it => tracks.of(backend.name, it.url).growth("picks") ?? 0);
-  list(view.table, rows, it => it.url, () => createEndpoint(view.root.id), (row, it) => {
+  let index = 0;
+  list(view.table, rows, it => it.url, createEndpoint, (row, it) => {
+    index += 1;
+    // Of a thousand, those that somebody sees.
+    if (row.filled && index > CAP && !near.has(row.root)) return;
+    row.filled = true;
     updateEndpoint(row, it, { backend, status, at, picks, track: tracks.of(backend.name, it.url) });
   });
 }
 
 let rows = 0;
 
+/** The rows that are in sight, or nearly. */
+const near = new WeakSet();
+
+const sight = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) near.add(target);
+    else near.delete(target);
+  }
+  if (entries.some(entry => entry.isIntersecting)) again();
+}, { rootMargin: "300px" });
+
 function createEndpoint() {
   const view = instance("t-endpoint");
+  sight.observe(view.root);
   view.details.id = `endpoint-${rows += 1}`;
   view.expand.setAttribute("aria-controls", view.details.id);
   view.expand.addEventListener("click", () => {

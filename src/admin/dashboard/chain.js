@@ -6,7 +6,7 @@ import { serves, stateOf } from "./state.js";
 
 const CAP = 12;
 
-/** More squares than these say nothing. */
+/** So many squares at most, those in trouble first. */
 const SQUARES = 60;
 
 let links = [];
@@ -61,7 +61,9 @@ function backend(view, it, tracks) {
   show(view.panic, it.panic);
   text(view.algorithm, it.algorithm);
   text(view.numbers, `${rate(tracks.of(it.name).rate("requests"))} requests/s, ${count(serving)} of ${plural(it.endpoints.length, "endpoint")} serve`);
-  const shown = it.endpoints.slice(0, SQUARES);
+  const states = it.endpoints.map(endpoint => stateOf(endpoint, it));
+  if (states.length > SQUARES) states.sort((a, b) => a.rank - b.rank);
+  const shown = states.slice(0, SQUARES);
   attribute(view.squares, "viewBox", `0 0 ${14 * Math.min(shown.length, 20)} ${14 * Math.ceil(shown.length / 20)}`);
   attribute(view.squares, "width", 14 * Math.min(shown.length, 20));
   attribute(view.squares, "height", 14 * Math.ceil(shown.length / 20));
@@ -70,7 +72,7 @@ function backend(view, it, tracks) {
     const at = view.squares.childElementCount;
     view.squares.append(svg("rect", { x: 14 * (at % 20), y: 14 * Math.floor(at / 20), width: 11, height: 11, rx: 2 }));
   }
-  shown.forEach((endpoint, index) => attribute(view.squares.children[index], "class", stateOf(endpoint, it).kind));
+  shown.forEach(({ kind }, index) => attribute(view.squares.children[index], "class", kind));
 }
 
 /** Draws the links between the nodes that are shown, where the three columns stand side by side. */

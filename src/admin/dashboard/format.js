@@ -23,7 +23,7 @@ export function rate(value) {
   if (unknown(value)) return DASH;
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
   if (value >= 1e4) return `${(value / 1e3).toFixed(1)} k`;
-  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return value >= 100 ? count(Math.round(value)) : value.toFixed(1);
 }
 
 export const count = value => unknown(value) ? DASH : value.toLocaleString("en");
