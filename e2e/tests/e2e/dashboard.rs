@@ -154,6 +154,34 @@ async fn the_dashboard_follows_the_demo_through_edits_a_failure_and_a_restart() 
         .until("calm again", "document.querySelector('#attention').dataset.calm === 'true'")
         .await;
 
+    // A request that fails, and why it went where it went.
+    let mut client = Connection::open(scene.outrigger.address()).await.unwrap();
+    assert_eq!(client.get("/status/503").await.unwrap().status, 503);
+    let failed = "[...document.querySelectorAll('#requests details')].find(it => it.innerText.includes('/status/503'))";
+    browser.until("the failed request", failed).await;
+    browser.evaluate(&format!("{failed}.querySelector('summary').click()")).await;
+    browser
+        .until(
+            "its candidates",
+            &format!("{failed}.querySelectorAll('.attempt tbody tr').length === 8"),
+        )
+        .await;
+    assert_eq!(
+        browser.evaluate(&format!("{failed}.querySelectorAll('tr.chosen').length")).await,
+        1
+    );
+    let scores = format!(
+        "[...{failed}.querySelectorAll('.attempt tbody td:nth-child(2)')].map(it => parseFloat(it.innerText.replaceAll(',', '')))"
+    );
+    let scores = browser.evaluate(&scores).await;
+    let scores: Vec<_> =
+        scores.as_array().unwrap().iter().map(|score| score.as_f64().unwrap()).collect();
+    assert!(scores.is_sorted() && scores[7] > 5.0 * scores[0], "{scores:?}");
+    let evidence = browser.evaluate(&format!("{failed}.innerText")).await;
+    for words in ["Choice: ", "Attempt 1", "Trace id", "http → ", "LeastResponseTime"] {
+        assert!(evidence.as_str().unwrap().contains(words), "{words:?} in {evidence:#}");
+    }
+
     // An endpoint that stops.
     scene.fleet[7].stop().await;
     let words = row(&urls[7]);

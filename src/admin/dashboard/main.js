@@ -80,8 +80,8 @@ function status(it) {
     generation = it.generation;
     refreshRoutes();
   }
-  head(it);
   attention(it);
+  head(it);
   totals(it, tracks, at);
   chain(it, routes, tracks);
   backends(it, tracks, at);

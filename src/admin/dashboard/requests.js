@@ -24,6 +24,9 @@ export function startRequests() {
   byId("kept").addEventListener("change", again);
 }
 
+/** What went wrong, in the word of the access log. */
+const fault = it => it.reason === "ok" ? "" : it.reason;
+
 const target = it => `${it.method} ${it.host ?? ""}${it.path ?? ""}`;
 
 function create(it) {
@@ -39,13 +42,14 @@ function update(view, it) {
   attribute(view.status, "class", `tag ${!it.status || it.status >= 500 ? "bad" : it.status >= 400 ? "warn" : ""}`);
   text(view.duration, ms(it.durationMs));
   text(view.line, target(it));
-  text(view.kept, [it.kept.join(", "), it.reason].filter(Boolean).join(": "));
+  text(view.kept, [it.kept.join(", "), fault(it)].filter(Boolean).join(": "));
 }
 
 function evidence(it) {
   const view = instance("t-evidence");
-  text(view.detail, [it.reason, it.detail].filter(Boolean).join(": "));
-  show(view.detail, Boolean(it.reason || it.detail));
+  const detail = [fault(it), it.detail].filter(Boolean).join(": ");
+  text(view.detail, detail);
+  show(view.detail, detail !== "");
   pairs(view.pairs, [
     ["Request", target(it)],
     ["Client", it.client],
