@@ -1,13 +1,20 @@
 //! The admin port, which tells everything about this process, and the probes port, which tells kubelet and
-//! Prometheus what they need. Both only ever read, and both answer from the control runtime, however busy the
-//! workers are.
+//! Prometheus what they need. Both answer from the control runtime, however busy the workers are.
+//!
+//! `paths` is the table of all that can be asked: the router, the list that a 404 shows, `Allow` and the OpenAPI document come
+//! from it.
 
+mod api;
 mod dashboard;
 mod metrics;
+mod openapi;
+mod paths;
 mod process;
+mod query;
+mod refusal;
 mod routes;
 mod server;
-mod status;
+mod stream;
 
 pub use server::{AdminServer, BindError};
 
@@ -53,6 +60,10 @@ pub struct BoundListener {
     pub name: Arc<str>,
     /// The address, with the port that the system chose where the configuration left that to it.
     pub address: SocketAddr,
+    /// The address as configured.
+    pub configured: SocketAddr,
+    /// How many connections it has.
+    pub connections: usize,
 }
 
 /// Serves the admin port on `address`, on the present runtime.

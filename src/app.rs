@@ -3,6 +3,7 @@
 //! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, and the
 //! file watcher's.
 
+mod phases;
 mod ports;
 
 use crate::admin::{AdminContext, BoundListener};
@@ -13,10 +14,12 @@ use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_
 use crate::model::{Listener, Model};
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
+use crate::snapshot::history::{Cause, Outcome, Reload};
 use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::events::{EventKind, Happened};
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use ports::{Ports, Prepared};
@@ -168,6 +171,7 @@ struct Running {
 
 impl Running {
     async fn start(options: Options) -> Result<Self, StartError> {
+        let began = tokio::time::Instant::now();
         let lifecycle = Lifecycle::new();
         let starting = lifecycle.hold_ready("configuration");
         let signals = Signals::install()?;
@@ -192,7 +196,7 @@ impl Running {
             .map_err(|reason| StartError::Compile(format!("{}: {reason}", path.display())))?;
         probe::resolve_all(&snapshot, RESOLVE_AT_MOST).await;
         let store = Arc::new(Store::new(snapshot));
-        let status = source_status(&path, hash);
+        let status = source_status(&path, hash.clone());
 
         let outlets = Outlets::default();
         let access_log = Arc::new(AccessLog::start()?);
@@ -230,6 +234,10 @@ impl Running {
         };
         ports.commit(prepared, &store.load());
         let bound = ports.bound();
+        let start = Reload::new(Outcome::Accepted, Cause::Start, 1, Some(hash));
+        status.history.note(Reload { duration: began.elapsed(), ..start });
+        let text = format!("generation 1 runs: {}", path.display());
+        outlets.events.publish(Happened::to_process(EventKind::Reload, text));
         let origin = Origin { source, files: named };
         let control = Control {
             store,
@@ -260,6 +268,9 @@ impl Running {
         drop(self.starting);
         announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
+        let events = Arc::clone(&self.control.outlets.events);
+        let told = lifecycle.clone();
+        tokio::spawn(async move { phases::tell(told, &events).await });
         // Owned to the end: the admin and probes ports tell of the closing, too.
         let mut control = self.control;
         tokio::select! {

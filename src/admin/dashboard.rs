@@ -4,7 +4,7 @@
 //! it as it is served.
 
 use axum::Router;
-use axum::http::{HeaderName, header};
+use axum::http::header;
 use axum::routing::get;
 
 /// A browser that honours it loads and runs nothing but what is served here, and shows it in nobody's frame. Names that come
@@ -44,21 +44,13 @@ const FILES: [File; 13] = [
     file!("format.js", SCRIPT),
 ];
 
-/// The page and all that it loads. That nobody stores it, so that a new version is seen at once, is the port's business.
+/// The page and all that it loads. What holds for every answer, such as that nobody stores it, is the port's business.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let files = [INDEX].into_iter().chain(FILES);
     files.fold(Router::new(), |router, (path, kind, text)| {
-        router.route(path, get(async move || (headers(kind), text)))
+        let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)];
+        router.route(path, get(async move || (headers, text)))
     })
-}
-
-fn headers(kind: &'static str) -> [(HeaderName, &'static str); 4] {
-    [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ]
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Values of header fields are never among them: they may be secrets.
 
 use super::{
-    Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing, HeaderChanges,
-    HeaderMatch, Match, PathMatch, PathRewrite, ProbeCheck, Protocol, ProxyProtocol,
+    Algorithm, Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing,
+    HeaderChanges, HeaderMatch, Match, PathMatch, PathRewrite, ProbeCheck, Protocol, ProxyProtocol,
     ProxyProtocolVersion, QueryMatch, Ratio, Redirect, RetryConditions, SessionAffinity, SlowStart,
     TlsVersion, ValueMatch, defaults,
 };
@@ -261,6 +261,38 @@ impl fmt::Display for Answer {
         match self {
             Self::Redirect(redirect) => redirect.fmt(f),
             Self::Fixed(response) => response.fmt(f),
+        }
+    }
+}
+
+impl Algorithm {
+    /// How it decides, in a sentence.
+    pub const fn how(self) -> &'static str {
+        match self {
+            Self::RoundRobin => {
+                "Each endpoint in turn, as often as its weight says, spread evenly over the round."
+            }
+            Self::Random => "An endpoint by chance, as often as its weight says.",
+            Self::LeastConnections => {
+                "The endpoint with the fewest requests in flight for its weight; chance decides among equals."
+            }
+            Self::LeastResponseTime => {
+                "The endpoint that should answer soonest: its average time to the response's head, times its requests in \
+                 flight and this one, by its weight; of those that are nearly as good, the one with the fewest in flight."
+            }
+            Self::PowerOfTwoChoices => {
+                "Two endpoints by chance, and of them the one with fewer requests in flight for its weight."
+            }
+            Self::PeakEwma => {
+                "Two endpoints by chance, and of them the one that should answer sooner, where a slow answer counts at once \
+                 and is forgotten slowly."
+            }
+            Self::SourceIpHash => {
+                "Always the same endpoint for a client's address, by a hash of it, as long as the endpoint can serve."
+            }
+            Self::ConsistentHash => {
+                "Always the same endpoint for a key of the request, by a hash of it; when endpoints come or go, few keys move."
+            }
         }
     }
 }
