@@ -5,6 +5,7 @@
 //! from it.
 
 mod api;
+mod dashboard;
 mod metrics;
 mod openapi;
 mod paths;

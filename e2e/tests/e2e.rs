@@ -12,6 +12,8 @@ mod browser;
 mod certificates;
 #[path = "e2e/client_auth.rs"]
 mod client_auth;
+#[path = "e2e/dashboard.rs"]
+mod dashboard;
 #[path = "e2e/diff.rs"]
 mod diff;
 #[path = "e2e/edit.rs"]

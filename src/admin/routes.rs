@@ -1,11 +1,11 @@
 //! The paths of the ports, and who may ask for them.
 
-use super::AdminContext;
 use super::paths::{Operation, PATHS, Path, Verb};
 use super::query::Query;
 use super::refusal::{API, Refusal};
 use super::server::Port;
 use super::stream::Streams;
+use super::{AdminContext, dashboard};
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -33,8 +33,10 @@ pub(super) fn router(port: Port, context: Arc<AdminContext>, streams: Streams) -
     for path in &paths {
         router = router.route(path.path, route(path));
     }
-    // The dashboard's own paths go here: `Port::Admin => router.merge(dashboard::routes())`.
-    let list = list(&paths);
+    if port == Port::Admin {
+        router = router.merge(dashboard::routes());
+    }
+    let list = list(port, &paths);
     let not_found = async move |uri: Uri| nothing_here(uri.path(), &list);
     // Layers come last, so that what has no route meets them too.
     let router = router
@@ -125,12 +127,15 @@ fn nothing_here(asked: &str, list: &str) -> Response {
 }
 
 /// A line for each operation.
-fn list(paths: &[&'static Path]) -> String {
+fn list(port: Port, paths: &[&'static Path]) -> String {
     let name = |path: &Path, operation: &Operation| match operation.verb {
         Verb::Get => path.path.to_owned(),
         verb @ (Verb::Post | Verb::Put) => format!("{} {}", verb.name(), path.path),
     };
-    let mut rows = Vec::new();
+    let mut rows = match port {
+        Port::Admin => vec![("/".to_owned(), "a dashboard of all of it, for people")],
+        Port::Probes => Vec::new(),
+    };
     for path in paths {
         rows.extend(path.operations.iter().map(|one| (name(path, one), one.summary)));
     }
