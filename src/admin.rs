@@ -21,6 +21,7 @@ use crate::lifecycle::Lifecycle;
 use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
 use crate::telemetry::Outlets;
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::Sample;
 use std::fmt;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub struct AdminContext {
     pub listeners: Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>,
     /// Gives the numbers that others keep and that `/metrics` shows besides its own.
     pub extra: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+    /// What is logged.
+    pub log: Filter,
     /// What happened lately, and requests worth a look.
     pub outlets: Outlets,
     /// The version of the program.

@@ -20,6 +20,7 @@ use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events::{EventKind, Happened};
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use ports::{Ports, Prepared};
@@ -215,6 +216,7 @@ impl Running {
             workers,
             listeners: Arc::new(Vec::new),
             extra: samples(&proxy, &access_log),
+            log: Filter::of_process(),
             outlets: outlets.clone(),
             version: crate::VERSION,
             commit: crate::COMMIT,

@@ -2,6 +2,7 @@
 
 pub(super) mod backends;
 pub(super) mod config;
+pub(super) mod control;
 pub(super) mod endpoints;
 pub(super) mod events;
 pub(super) mod health;

@@ -43,6 +43,7 @@ fn context() -> (AdminContext, ReadyGuard) {
         refused: None,
     });
     let context = AdminContext {
+        log: crate::telemetry::log::Filter::default(),
         outlets: crate::telemetry::Outlets::default(),
         store: Arc::new(Store::new(compile(CONFIG, None))),
         source: Arc::new(source),

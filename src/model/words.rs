@@ -1,6 +1,7 @@
 //! The parts of a model in the words of its file: for the log of a reload and for the tools that explain a file.
 //!
-//! Values of header fields are never among them: they may be secrets.
+//! Values of header fields that filters set are never among them, and what a match wants of a field or parameter only if its
+//! name does not say that it is a secret.
 
 use super::{
     Algorithm, Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing,
@@ -78,6 +79,26 @@ pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
+/// What stands for a secret.
+pub const HIDDEN: &str = "…";
+
+/// Whether the value of a header field, or of a parameter of the query, with this name is probably a secret.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let parts = [
+        "authorization",
+        "authenticat",
+        "cookie",
+        "credential",
+        "key",
+        "passw",
+        "secret",
+        "signature",
+        "token",
+    ];
+    parts.iter().any(|part| name.contains(part))
+}
+
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(method) = &self.method {
@@ -95,21 +116,23 @@ impl fmt::Display for Match {
 
 impl fmt::Display for HeaderMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.condition(self.name.as_str(), f)
+        self.value.condition(self.name.as_str(), is_secret(self.name.as_str()), f)
     }
 }
 
 impl fmt::Display for QueryMatch {
     /// With a `?`, so that it is not taken for a header field.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.condition(&format!("?{}", self.name), f)
+        self.value.condition(&format!("?{}", self.name), is_secret(&self.name), f)
     }
 }
 
 impl ValueMatch {
-    fn condition(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn condition(&self, name: &str, hidden: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Exact(_) if hidden => write!(f, "{name} = {HIDDEN}"),
             Self::Exact(value) => write!(f, "{name} = {value:?}"),
+            Self::Regex(_) if hidden => write!(f, "{name} ~ {HIDDEN}"),
             Self::Regex(regex) => write!(f, "{name} ~ {:?}", regex.as_str()),
             Self::Present => write!(f, "{name} present"),
             Self::Absent => write!(f, "{name} absent"),
