@@ -2,7 +2,8 @@
 
 use super::AdminContext;
 use super::api::{
-    backends, config, control, endpoints, events, health, listeners, picks, reloads, routes, status,
+    backends, config, control, endpoints, events, explain, health, listeners, picks, reloads,
+    routes, status,
 };
 use super::{openapi, refusal};
 use axum::extract::DefaultBodyLimit;
@@ -308,6 +309,44 @@ pub(super) static PATHS: &[Path] = &[
             &[ok(&[Content::Json(schema::<picks::Picks>)])],
         )],
         serve: || get(picks::get),
+    },
+    Path {
+        path: "/api/v1/explain",
+        on_probes: false,
+        operations: &[Operation {
+            parameters: &[
+                Parameter {
+                    required: true,
+                    example: "http://shop.example.com/cart",
+                    ..Parameter::query("url", "the URL that the client asks for")
+                },
+                Parameter {
+                    example: "GET",
+                    ..Parameter::query("method", "the method; GET without it")
+                },
+                Parameter {
+                    repeats: true,
+                    example: "x-user: a",
+                    ..Parameter::query("header", "a header field; may be given several times")
+                },
+                Parameter {
+                    example: "http",
+                    ..Parameter::query(
+                        "listener",
+                        "the listener that it comes by; without it that with the URL's port, or the only one",
+                    )
+                },
+                Parameter {
+                    example: "192.0.2.7",
+                    ..Parameter::query("clientAddress", "the address that it comes from")
+                },
+            ],
+            ..reads(
+                "where a request would go, and why",
+                &[ok(&[Content::Json(schema::<explain::Explanation>)]), BAD_QUERY],
+            )
+        }],
+        serve: || get(explain::get),
     },
     Path {
         path: "/log-level",

@@ -79,6 +79,32 @@ pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
+/// `rows` with aligned columns, two spaces between them, each line after `indent`.
+pub fn columns(indent: &str, rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = format!("{indent}{}", cells.collect::<Vec<_>>().join("  "));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The part of a weight in a sum of weights.
+pub fn share(weight: u32, total: u64) -> String {
+    let percent = if total == 0 { 0.0 } else { f64::from(weight) * 100.0 / total as f64 };
+    let text = format!("{percent:.1}");
+    format!("{}%", text.trim_end_matches(".0"))
+}
+
 /// What stands for a secret.
 pub const HIDDEN: &str = "…";
 
@@ -401,5 +427,23 @@ mod tests {
             assert_eq!(percent(Ratio::new(share)), text);
         }
         assert_eq!(statuses(&[(200, 399), (404, 404)]), "200-399, 404");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            vec!["a".to_owned(), "→→→".to_owned(), "x".to_owned()],
+            vec!["long".to_owned(), "b".to_owned()],
+        ];
+        assert_eq!(columns(" ", &rows), " a     →→→  x\n long  b\n");
+    }
+
+    #[test]
+    fn shares_are_rounded_to_a_tenth() {
+        for (weight, total, text) in
+            [(1, 3, "33.3%"), (90, 100, "90%"), (0, 0, "0%"), (100, 100, "100%")]
+        {
+            assert_eq!(share(weight, total), text);
+        }
     }
 }
