@@ -22,9 +22,11 @@ use crate::lifecycle::Lifecycle;
 use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
 use crate::telemetry::Outlets;
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::Sample;
+use http::Method;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -43,6 +45,10 @@ pub struct AdminContext {
     pub listeners: Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>,
     /// Gives the numbers that others keep and that `/metrics` shows besides its own.
     pub extra: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+    /// Says where a request would go, and why, or what is wrong with the question.
+    pub explain: Arc<Explain>,
+    /// What is logged.
+    pub log: Filter,
     /// What happened lately, and requests worth a look.
     pub outlets: Outlets,
     /// The version of the program.
@@ -51,6 +57,24 @@ pub struct AdminContext {
     pub commit: &'static str,
     /// When the process started.
     pub started_at: SystemTime,
+}
+
+/// Explains a request.
+pub type Explain = dyn Fn(&ExplainQuery) -> Result<serde_json::Value, String> + Send + Sync;
+
+/// A request that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainQuery {
+    /// The URL that the client asks for.
+    pub url: String,
+    /// The method.
+    pub method: Method,
+    /// Header fields: a name, a colon and a value.
+    pub headers: Vec<String>,
+    /// The listener that it comes by; `None` for the one with the URL's port.
+    pub listener: Option<String>,
+    /// The address that it comes from.
+    pub client_address: Option<IpAddr>,
 }
 
 /// A listener and its real address.

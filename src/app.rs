@@ -6,10 +6,11 @@
 mod phases;
 mod ports;
 
-use crate::admin::{AdminContext, BoundListener};
+use crate::admin::{AdminContext, BoundListener, Explain, ExplainQuery};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Expired, Loaded, Problems, Surroundings};
 use crate::control::{Control, Effects, Origin, patiently, worker_count};
+use crate::explain::{Case, Question, Request};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::{Listener, Model};
 use crate::probe;
@@ -20,6 +21,7 @@ use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events::{EventKind, Happened};
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use ports::{Ports, Prepared};
@@ -215,6 +217,8 @@ impl Running {
             workers,
             listeners: Arc::new(Vec::new),
             extra: samples(&proxy, &access_log),
+            explain: explain(&store),
+            log: Filter::of_process(),
             outlets: outlets.clone(),
             version: crate::VERSION,
             commit: crate::COMMIT,
@@ -329,6 +333,19 @@ fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
         refused: None,
     });
     Arc::new(status)
+}
+
+/// Explains requests by the snapshot that runs when it is asked.
+fn explain(store: &Arc<Store>) -> Arc<Explain> {
+    let store = Arc::clone(store);
+    Arc::new(move |query| {
+        let ExplainQuery { url, method, headers, listener, client_address } = query;
+        let question = Question { url, method, headers, client_address: *client_address };
+        let request = Request::new(&question).map_err(|wrong| wrong.to_string())?;
+        let snapshot = store.load();
+        let case = Case::new(&snapshot, &request, listener.as_deref());
+        Ok(case.map_err(|wrong| wrong.to_string())?.json())
+    })
 }
 
 /// What the data plane counts besides its backends. To be called on the control runtime.

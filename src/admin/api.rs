@@ -2,8 +2,10 @@
 
 pub(super) mod backends;
 pub(super) mod config;
+pub(super) mod control;
 pub(super) mod endpoints;
 pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod health;
 pub(super) mod listeners;
 pub(super) mod picks;

@@ -2,10 +2,12 @@
 
 use super::AdminContext;
 use super::api::{
-    backends, config, endpoints, events, health, listeners, picks, reloads, routes, status,
+    backends, config, control, endpoints, events, explain, health, listeners, picks, reloads,
+    routes, status,
 };
 use super::{openapi, refusal};
-use axum::routing::{MethodRouter, get};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::sync::Arc;
 
@@ -130,6 +132,12 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 const ERROR: &[Content] = &[Content::Json(schema::<refusal::Body>)];
+
+const FORBIDDEN: Answer = Answer {
+    status: 403,
+    summary: "It comes from another machine, or without the header.",
+    contents: &[Content::Text],
+};
 
 const BAD_QUERY: Answer =
     Answer { status: 400, summary: "A parameter is not understood.", contents: ERROR };
@@ -301,6 +309,89 @@ pub(super) static PATHS: &[Path] = &[
             &[ok(&[Content::Json(schema::<picks::Picks>)])],
         )],
         serve: || get(picks::get),
+    },
+    Path {
+        path: "/api/v1/explain",
+        on_probes: false,
+        operations: &[Operation {
+            parameters: &[
+                Parameter {
+                    required: true,
+                    example: "http://shop.example.com/cart",
+                    ..Parameter::query("url", "the URL that the client asks for")
+                },
+                Parameter {
+                    example: "GET",
+                    ..Parameter::query("method", "the method; GET without it")
+                },
+                Parameter {
+                    repeats: true,
+                    example: "x-user: a",
+                    ..Parameter::query("header", "a header field; may be given several times")
+                },
+                Parameter {
+                    example: "http",
+                    ..Parameter::query(
+                        "listener",
+                        "the listener that it comes by; without it that with the URL's port, or the only one",
+                    )
+                },
+                Parameter {
+                    example: "192.0.2.7",
+                    ..Parameter::query("clientAddress", "the address that it comes from")
+                },
+            ],
+            ..reads(
+                "where a request would go, and why",
+                &[ok(&[Content::Json(schema::<explain::Explanation>)]), BAD_QUERY],
+            )
+        }],
+        serve: || get(explain::get),
+    },
+    Path {
+        path: "/log-level",
+        on_probes: false,
+        operations: &[
+            reads("what is logged", &[ok(&[Content::Text])]),
+            Operation {
+                verb: Verb::Put,
+                summary: "log something else from now on",
+                parameters: &[],
+                body: Some("What is logged, as in --log-level."),
+                answers: &[
+                    Answer { status: 204, summary: "It is so.", contents: &[] },
+                    Answer {
+                        status: 400,
+                        summary: "It is not understood.",
+                        contents: &[Content::Text],
+                    },
+                    FORBIDDEN,
+                ],
+            },
+        ],
+        serve: || {
+            let limit = DefaultBodyLimit::max(control::MAX_FILTER);
+            get(control::log_level).put(control::set_log_level).layer(limit)
+        },
+    },
+    Path {
+        path: "/quitquitquit",
+        on_probes: false,
+        operations: &[Operation {
+            verb: Verb::Post,
+            summary: "stop as after SIGTERM: finish what is in flight, then end",
+            parameters: &[],
+            body: None,
+            answers: &[
+                Answer {
+                    status: 202,
+                    summary: "It stops, or stops already.",
+                    contents: &[Content::Text],
+                },
+                FORBIDDEN,
+            ],
+        }],
+        serve: || post(control::quit),
     },
     Path {
         path: "/openapi.json",

@@ -43,6 +43,8 @@ fn context() -> (AdminContext, ReadyGuard) {
         refused: None,
     });
     let context = AdminContext {
+        explain: Arc::new(|query| Ok(json!({ "url": query.url, "headers": query.headers }))),
+        log: crate::telemetry::log::Filter::default(),
         outlets: crate::telemetry::Outlets::default(),
         store: Arc::new(Store::new(compile(CONFIG, None))),
         source: Arc::new(source),
