@@ -48,30 +48,32 @@ struct Environment<'e> {
 impl Environment<'_> {
     /// The traces of the file, `traces`, with what is not in it; `None` when there is nothing to add.
     fn traces(&self, mut traces: Draft, in_file: bool) -> Option<Draft> {
-        match traces.text("endpoint") {
-            Some("") => return None,
-            Some(_) => {
-                if let Some(name) = self.off() {
-                    self.warn(name, "turns no traces off: the file has an `endpoint`", "");
-                }
+        if traces.text("endpoint") == Some("") {
+            return None;
+        }
+        let endpoint = match traces.has("endpoint") {
+            true => None,
+            false => Some(self.of_signal("ENDPOINT")?),
+        };
+        match self.off() {
+            None => {}
+            Some(name) if endpoint.is_none() => {
+                self.warn(name, "turns no traces off: the file has an `endpoint`", "");
             }
-            None if traces.has("endpoint") => {}
-            None => {
-                let (name, text) = self.of_signal("ENDPOINT")?;
-                if let Some(name) = self.off() {
-                    // It is known why there is none.
-                    traces.put("endpoint", traces.word(String::new(), &format!("${{{name}}}")));
-                    return in_file.then_some(traces);
-                }
-                self.protocol(&mut traces);
-                let (text, behind) = match traces.text("protocol") {
-                    Some("HttpProtobuf") => http_endpoint(&name, text),
-                    Some(_) | None => (text, ""),
-                };
-                traces.put("endpoint", traces.word(text, &format!("${{{name}}}{behind}")));
+            Some(name) => {
+                // It is known why there is none.
+                traces.put("endpoint", traces.word("", &format!("${{{name}}}")));
+                return in_file.then_some(traces);
             }
         }
         self.protocol(&mut traces);
+        if let Some((name, text)) = endpoint {
+            let (text, behind) = match traces.text("protocol") {
+                Some("HttpProtobuf") => http_endpoint(&name, text),
+                Some(_) | None => (text, ""),
+            };
+            traces.put("endpoint", traces.word(text, &format!("${{{name}}}{behind}")));
+        }
         self.export(&mut traces);
         self.tls(&mut traces);
         self.sampling(&mut traces);

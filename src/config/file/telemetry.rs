@@ -134,7 +134,7 @@ pub struct CollectorTls {
 
 /// What the decision of a caller that traces already counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename = "parents")]
+#[serde(rename = "treatment of parents")]
 #[schemars(rename = "Parents")]
 pub enum Parents {
     /// It is followed.
@@ -160,7 +160,7 @@ pub struct Keep {
 
 /// A form in which a trace is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename = "propagation")]
+#[serde(rename = "form of propagation")]
 #[schemars(rename = "Propagator")]
 pub enum Propagator {
     /// `traceparent` and `tracestate` (W3C Trace Context).

@@ -170,7 +170,8 @@ impl Validator<'_> {
                 true => max_spans.to_string(),
                 false => spans.shown(),
             };
-            let fault = Fault::new(format!("`{}` is more than ever wait", batch.shown()));
+            let fault =
+                Fault::new(format!("a batch of `{}` is larger than the queue", batch.shown()));
             self.problems
                 .value(&batch, fault.allow(format!("at most {most}, which is `maxSpans`")));
         }
