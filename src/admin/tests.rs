@@ -1,6 +1,7 @@
 //! The ports over real sockets.
 
 mod api;
+mod dashboard;
 mod openapi;
 mod security;
 mod stream;

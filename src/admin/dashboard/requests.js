@@ -64,7 +64,7 @@ function evidence(it) {
     place.append(" ", copyButton(it.traceId));
   }
   list(view.attempts, it.attempts ?? [], one => String(one.startMs), () => instance("t-attempt"),
-    (part, one) => attempt(part, one, it.attempts.indexOf(one) + 1));
+    (part, one) => attempt(part, one, it.attempts.indexOf(one) + 1, it.algorithm));
   if (!it.attempts?.length) text(view.attempts, "It was sent to no endpoint.");
   return view.root;
 }
@@ -85,7 +85,7 @@ function copyButton(value) {
   return button;
 }
 
-function attempt(view, it, number) {
+function attempt(view, it, number, algorithm) {
   const pick = it.pick ?? {};
   text(view.title, `Attempt ${number}: ${it.endpoint ?? "no endpoint"}`);
   const end = it.error ? `failed: ${it.error}` : it.status ? `answered ${it.status}` : "no answer";
@@ -98,7 +98,7 @@ function attempt(view, it, number) {
   attribute(view.box, "aria-label", `Candidates of attempt ${number}`);
   list(view.candidates, candidates, one => one.endpoint, () => instance("t-candidate"), (row, one) => {
     text(row.endpoint, one.endpoint);
-    text(row.score, one.score === null || one.score === undefined ? "–" : score(one.score));
+    text(row.score, score(one.score, algorithm));
     text(row.weight, one.weight);
     text(row.choice, one.endpoint === pick.chosen ? "✓ chosen" : "");
     attribute(row.root, "class", one.endpoint === pick.chosen ? "chosen" : "");
@@ -109,4 +109,8 @@ function attempt(view, it, number) {
   texts(view.excluded, excluded);
 }
 
-const score = value => typeof value === "number" ? Number(value.toPrecision(4)).toLocaleString("en") : value;
+/** These compare expected times, in nanoseconds; the others compare loads. */
+const COMPARE_TIMES = ["LeastResponseTime", "PeakEwma"];
+
+const score = (value, algorithm) => value === null || value === undefined ? "–"
+  : COMPARE_TIMES.includes(algorithm) ? ms(value / 1e6) : Number(value.toPrecision(4)).toLocaleString("en");

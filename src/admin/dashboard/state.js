@@ -68,15 +68,16 @@ export function timeline(box, endpoint, startedAt) {
   const bounds = [...parts.slice(1).map(part => part.from), end];
   const x = at => Math.round(900 * (at - begin) / WINDOW);
   const drawn = parts.map((part, index) => ({ part, x: x(part.from), width: x(bounds[index]) - x(part.from) }));
-  const visible = drawn.filter(({ width }) => width > 0);
+  const visible = drawn.filter(({ width }, index) => width > 0 || index === drawn.length - 1);
   while (box.childElementCount > visible.length) box.lastChild.remove();
   while (box.childElementCount < visible.length) box.append(svg("rect", { height: 10 }));
   visible.forEach(({ part, x, width }, index) => {
     const rect = box.children[index];
     attribute(rect, "class", known(part.name).kind);
-    attribute(rect, "x", x);
     // A short one is seen, too.
-    attribute(rect, "width", Math.max(width, known(part.name).kind === "good" ? 0 : 6));
+    const wide = Math.max(width, 6);
+    attribute(rect, "x", Math.min(x, 900 - wide));
+    attribute(rect, "width", wide);
   });
   const changes = (endpoint.history ?? []).filter(change => Date.parse(change.at) > begin).length;
   attribute(box, "aria-label", changes ? `${changes} changes` : "no change");

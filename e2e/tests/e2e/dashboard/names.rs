@@ -2,7 +2,7 @@
 //! so the browser is given answers in its place.
 
 use super::{Scene, assert_no_fault, pictures};
-use e2e::{Browser, Canned, has_tool};
+use e2e::{Browser, Canned, Outrigger, PORTS, has_tool};
 use serde_json::{Value, json};
 
 /// In element content, in an attribute, in a script, in a URL.
@@ -116,4 +116,38 @@ async fn no_name_is_taken_for_html() {
     browser.close().await;
     scene.client.abort();
     scene.outrigger.stop().await;
+}
+
+/// A configuration may say such things where they are values, and is quoted where they are mistakes.
+#[tokio::test]
+async fn what_a_configuration_says_stays_text() {
+    if !has_tool("chromium") {
+        return;
+    }
+    let yaml = |name: &str| {
+        format!(
+            "{PORTS}routes:\n  - name: one\n    matches: [{{ headers: [{{ name: x-a, exact: '<script>window.hit=1</script>' }}] }}]\n    \
+             backends: [one]\nbackends: [{{ name: '{name}', endpoints: [http://127.0.0.1:9] }}]\n"
+        )
+    };
+    let outrigger = Outrigger::start(&yaml("one")).await;
+    let page = format!("http://{}/", outrigger.admin());
+    let mut browser = Browser::start().await;
+    browser.open(&page).await;
+    let shown = |place: &str, text: &str| {
+        format!("document.querySelector('{place}').innerText.includes('{text}')")
+    };
+    browser.until("the value", &shown("#chain-routes", "<script>window.hit=1<")).await;
+    outrigger.write(&yaml("<img src=x onerror=window.hit=2>"));
+    browser.until("the mistake", &shown("#attention", "<img src=x onerror=window.hit=2>")).await;
+    browser.until("the reload", &shown("#reloads", "<img src=x onerror=window.hit=2>")).await;
+    browser.until("the event", &shown("#events", "<img src=x onerror=window.hit=2>")).await;
+    assert_eq!(browser.evaluate("String(window.hit)").await, "undefined");
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('main img, main script').length").await,
+        0
+    );
+    assert_no_fault(&browser, &page);
+    browser.close().await;
+    outrigger.stop().await;
 }
