@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod budget;
 pub mod connection;
+pub mod decision;
 mod eligible;
 pub mod exchange;
 pub mod http1;
@@ -17,7 +18,7 @@ mod tls;
 
 pub use eligible::Eligible;
 
-use crate::balancer::{Balancer, Candidates, Evidence, Pick, Table};
+use crate::balancer::{Balancer, Candidates, Pick, Table};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, InFlight, Resolution};
 use crate::model;
@@ -27,6 +28,7 @@ use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
 use connection::{Dial, Ends, Introduction, Key, Security};
+use decision::Witness;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -158,6 +160,7 @@ impl Backend {
             eligible: ArcSwap::from_pointee(Eligible {
                 candidates: Candidates::new(model.algorithm, Vec::new()),
                 panic: false,
+                excluded: Box::default(),
                 may_stay: Box::default(),
             }),
             next_change: AtomicU64::new(0),
@@ -262,20 +265,21 @@ impl Backend {
         &self,
         ask: &Ask<'_>,
         rng: &mut fastrand::Rng,
-        evidence: &mut impl Evidence,
+        witness: &mut impl Witness,
     ) -> Option<InFlight> {
         if ask.now.0 >= self.next_change.load(Relaxed) {
             self.refresh_if_due(ask.now);
         }
         let eligible = self.eligible.load();
+        witness.among(&eligible);
         if let Some(endpoint) = ask.pinned.and_then(|token| self.pinned(token, &eligible, ask)) {
-            evidence.pinned();
+            witness.pinned();
             return Some(endpoint.begin());
         }
         let candidates = &eligible.candidates;
         let mut pick = Pick { now: ask.now, hash: ask.hash, tried: ask.tried, rng };
         for _ in 0..MAX_REPICKS {
-            let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
+            let picked = self.balancer.pick(candidates, &mut pick, witness)?;
             let endpoint = &candidates.list()[picked.index].endpoint;
             match picked.expected {
                 None => return Some(endpoint.begin()),
@@ -283,10 +287,11 @@ impl Backend {
                     if let Some(in_flight) = endpoint.begin_if(expected) {
                         return Some(in_flight);
                     }
+                    witness.among(&eligible);
                 }
             }
         }
-        let picked = self.balancer.pick(candidates, &mut pick, evidence)?;
+        let picked = self.balancer.pick(candidates, &mut pick, witness)?;
         Some(candidates.list()[picked.index].endpoint.begin())
     }
 

@@ -90,6 +90,11 @@ impl Endpoint {
         &self.url
     }
 
+    /// Its URL in the form of [`Endpoint::url`].
+    pub fn name(&self) -> &str {
+        self.label.strip_suffix('/').unwrap_or(&self.label)
+    }
+
     /// Its URL as logs and tables show it.
     pub fn label(&self) -> &Arc<str> {
         &self.label

@@ -32,6 +32,7 @@ mod headers;
 mod hops;
 mod http2;
 mod interim;
+mod kept;
 mod listener;
 mod present;
 #[cfg(any(test, fuzzing))]
@@ -42,6 +43,8 @@ mod request_body;
 mod respond;
 mod service;
 mod timer;
+mod trace;
+mod tries;
 mod upgrade;
 mod validate;
 pub mod worker;

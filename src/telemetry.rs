@@ -1,6 +1,7 @@
 //! What the process tells about itself: counters, traces, events, requests that are kept, the access log's way out, log lines.
 
 pub mod access_log;
+pub mod context;
 pub mod events;
 pub mod log;
 pub mod metrics;

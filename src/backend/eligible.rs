@@ -4,8 +4,9 @@ use super::slow_start::{self, WHOLE};
 use super::{Backend, Member};
 use crate::balancer::{Candidate, Candidates};
 use crate::clock::Nanos;
-use crate::endpoint::Health;
+use crate::endpoint::{Endpoint, Health};
 use crate::model::{Algorithm, SlowStart};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{PoisonError, TryLockError};
@@ -17,8 +18,39 @@ pub struct Eligible {
     pub candidates: Candidates,
     /// Whether too few were healthy, so that all count as healthy.
     pub panic: bool,
+    /// The endpoints that it may not be given to, and why, in the order of the configuration.
+    pub(super) excluded: Box<[Excluded]>,
     /// By member, whether a client that was given it before may stay: as for the candidates, but with weight 0, too.
     pub(super) may_stay: Box<[bool]>,
+}
+
+/// An endpoint that is no candidate.
+#[derive(Debug)]
+pub(super) struct Excluded {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) why: Exclusion,
+}
+
+/// Why an endpoint is no candidate.
+#[derive(Clone, Debug)]
+pub(super) enum Exclusion {
+    /// Its weight is 0.
+    NoWeight,
+    /// Its health probes fail, if known for this reason.
+    Unhealthy(Option<Arc<str>>),
+    /// A connect failed lately.
+    PassedOver,
+}
+
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWeight => f.write_str("weight 0"),
+            Self::Unhealthy(None) => f.write_str("unhealthy"),
+            Self::Unhealthy(Some(reason)) => write!(f, "unhealthy: {reason}"),
+            Self::PassedOver => f.write_str("passed over: a connect failed lately"),
+        }
+    }
 }
 
 impl Backend {
@@ -69,9 +101,29 @@ impl Backend {
         let pass_over_ends =
             self.members.iter().filter(|member| serves(member)).filter_map(passed_over_until).min();
         let next_change = pass_over_ends.into_iter().chain(next_step).min();
+        let excluded = self.excluded(&may_stay, panic);
         let candidates = self.prepare(list, &may_stay);
         self.next_change.store(next_change.map_or(u64::MAX, |moment| moment.0), Relaxed);
-        self.eligible.store(Arc::new(Eligible { candidates, panic, may_stay }));
+        self.eligible.store(Arc::new(Eligible { candidates, panic, excluded, may_stay }));
+    }
+
+    /// Why the others are no candidates.
+    fn excluded(&self, may_stay: &[bool], panic: bool) -> Box<[Excluded]> {
+        let why = |member: &Member, may_stay: bool| match member.weight {
+            0 => Some(Exclusion::NoWeight),
+            _ if may_stay => None,
+            _ if !panic && member.endpoint.health() == Health::Unhealthy => {
+                Some(Exclusion::Unhealthy(member.endpoint.health_report().reason))
+            }
+            _ => Some(Exclusion::PassedOver),
+        };
+        let members = self.members.iter().zip(may_stay);
+        members
+            .filter_map(|(member, may_stay)| {
+                let why = why(member, *may_stay)?;
+                Some(Excluded { endpoint: Arc::clone(&member.endpoint), why })
+            })
+            .collect()
     }
 
     /// The members as candidates with the weights that they have at `now`, and when a slow start changes these.

@@ -1,5 +1,8 @@
 //! What a backend adds to its algorithm: eligibility, sessions, slow start, and what survives a reload.
 
+mod decision;
+
+use super::decision::Decision;
 use super::*;
 use crate::endpoint::{Health, Thresholds};
 use crate::model::{
@@ -100,17 +103,6 @@ fn counts(backend: &Backend, now: Nanos, picks: usize, ports: &[u16]) -> Vec<usi
     ports.iter().map(|port| picked.iter().filter(|picked| *picked == port).count()).collect()
 }
 
-#[derive(Debug, Default)]
-struct Pinned(usize);
-
-impl Evidence for Pinned {
-    fn score(&mut self, _index: usize, _score: f64) {}
-
-    fn pinned(&mut self) {
-        self.0 += 1;
-    }
-}
-
 #[test]
 fn a_client_stays_and_takes_no_turn() {
     let mut model = model(Algorithm::RoundRobin, &[(1, 1), (2, 1), (3, 1)]);
@@ -119,13 +111,14 @@ fn a_client_stays_and_takes_no_turn() {
     let token = Some(backend.affinity_token(endpoint(&backend, 2)));
     let first = port(&pick(&backend, now, None, None).unwrap());
     assert_eq!(first, 1);
-    let mut told = Pinned::default();
     let ask = Ask { now, hash: None, pinned: token, tried: &[] };
     for _ in 0..5 {
-        let kept = backend.pick(&ask, &mut fastrand::Rng::with_seed(1), &mut told).unwrap();
+        let mut decision = Decision::new(&[]);
+        let kept = backend.pick(&ask, &mut fastrand::Rng::with_seed(1), &mut decision).unwrap();
+        let how = decision.how(Some(kept.endpoint()));
+        assert_eq!(how, "the client stays with the endpoint that it was given before");
         assert_eq!((port(&kept), endpoint(&backend, 2).in_flight()), (2, 1));
     }
-    assert_eq!(told.0, 5);
     assert_eq!(port(&pick(&backend, now, None, None).unwrap()), 2, "the turn after the first");
 }
 

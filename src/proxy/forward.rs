@@ -15,6 +15,8 @@ use super::present::Present;
 use super::record::Record;
 use super::request_body::{Incoming, RequestBody};
 use super::service::Context;
+use super::tries::Try;
+use crate::backend::decision::Decision;
 use crate::backend::exchange::Upgraded;
 use crate::backend::http1::Framing;
 use crate::backend::http1::response::Head;
@@ -143,6 +145,7 @@ pub async fn forward(
         }
         Some(_) | None => None,
     };
+    record.rewritten = rewritten.as_deref().map(Into::into);
     let journey = Journey {
         context,
         path: rewritten.as_deref().unwrap_or(&inbound.path),
@@ -204,10 +207,17 @@ impl Journey<'_> {
                 }
                 Attempt::Failed(failure) => failure,
             };
+            if let Some(last) = self.record.tries.last_mut() {
+                last.failed(&failure.error, Instant::now());
+            }
             self.judge(&endpoint, &failure);
             match self.next(&mut failure) {
                 Next::GiveUp => return Err(failure.error),
-                Next::Replay => self.replayed = true,
+                Next::Replay => {
+                    self.replayed = true;
+                    let again = Try::new(Some(Arc::clone(&endpoint)), None, Instant::now());
+                    self.record.tries.push(again);
+                }
                 Next::Retry => endpoint = self.pick_again(&endpoint).await?,
             }
             body = failure.body;
@@ -230,12 +240,15 @@ impl Journey<'_> {
     async fn pick(&mut self) -> Result<Arc<Endpoint>, ProxyError> {
         // A first pick follows the head at once; later ones need to know the time.
         let now = if self.tried.is_empty() { self.record.started } else { Instant::now() };
+        let mut decision = Decision::new(&self.tried);
         let pick = {
             let mut rng = self.context.worker.rng.borrow_mut();
             let Self { hash, pinned, .. } = *self;
             let ask = Ask { now: Nanos::at(now), hash, pinned, tried: &self.tried };
-            self.backend().pick(&ask, &mut rng, &mut ())
+            self.backend().pick(&ask, &mut rng, &mut decision)
         };
+        let endpoint = pick.as_ref().map(|pick| Arc::clone(pick.endpoint()));
+        self.record.tries.push(Try::new(endpoint, Some(decision), now));
         let pick = pick
             .ok_or_else(|| ProxyError::NoEndpoint(format!("backend {}", self.backend().name())))?;
         let endpoint = Arc::clone(pick.endpoint());

@@ -15,6 +15,7 @@ use super::filters::is_same_variable;
 use super::forwarded::Forwarded;
 use super::hops;
 use super::present::Present;
+use super::trace::PassedOn;
 use crate::backend::http1::Framing;
 use crate::backend::http1::chunked::is_allowed_trailer;
 use crate::backend::http2::Switch;
@@ -34,6 +35,11 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The field with the host that the client asked for.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The field in which a client shows that it may know how its endpoint is picked.
+pub const X_OUTRIGGER_DEBUG: HeaderName = HeaderName::from_static("x-outrigger-debug");
+/// The field that tells how it was.
+pub const X_OUTRIGGER_DECISION: HeaderName = HeaderName::from_static("x-outrigger-decision");
 
 /// The field with the certificate of a client (RFC 9440).
 pub const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
@@ -64,6 +70,8 @@ pub struct Outbound<'a> {
     pub request_id: &'a str,
     /// The protocol to switch to, if the request asks for one that may be passed on.
     pub upgrade: Option<&'a HeaderValue>,
+    /// What the endpoint is told of the request's trace, if there are traces.
+    pub trace: Option<PassedOn<'a>>,
     /// What the route changes in the fields.
     pub changes: &'a HeaderChanges,
 }
@@ -156,8 +164,10 @@ impl Outbound<'_> {
             true => nominated(&self.parts.headers),
             false => SmallVec::new(),
         };
+        let replaced = self.trace.filter(|_| self.present.trace);
         let passes = |name: &HeaderName| {
-            !is_dropped(name) || self.forwarded.is_believed() && is_hearsay(name.as_str())
+            (!is_dropped(name) || self.forwarded.is_believed() && is_hearsay(name.as_str()))
+                && !replaced.is_some_and(|trace| trace.replaces(name))
         };
         // HTTP/2 lets clients cut cookies into pieces, HTTP/1 does not (RFC 9113, section 8.2.3).
         let joins_cookies = S::IS_HTTP1 && self.parts.version == Version::HTTP_2;
@@ -195,6 +205,9 @@ impl Outbound<'_> {
         }
         fields.put(&header::VIA, via);
         fields.put(&X_REQUEST_ID, self.request_id.as_bytes());
+        if let Some(trace) = self.trace {
+            trace.write(|name, value| fields.put(name, value));
+        }
         fields.finish();
     }
 
@@ -294,6 +307,8 @@ fn is_claim(name: &str) -> bool {
             start == Some("x-forwarded") || start == Some("x_forwarded")
         }
         [b'x', b'-' | b'_', b'r', ..] => ID.contains(&name),
+        // The token is ours alone.
+        [b'x', b'-' | b'_', b'o', ..] => is_spelt(name, "x-outrigger-debug"),
         [b'k' | b'p' | b'h', ..] => CONNECTION.contains(&name),
         [b'c', ..] => CERTIFICATE.iter().any(|claim| is_spelt(name, claim)),
         _ => false,

@@ -2,7 +2,6 @@
 //!
 //! Most requests have hardly one of them: to pass over the few names that are there once costs less than to look for each.
 
-use super::headers::X_REQUEST_ID;
 use http::{HeaderMap, header};
 
 /// The fields that a request has, of those that most requests do not have.
@@ -22,6 +21,10 @@ pub struct Present {
     pub via: bool,
     /// `X-Request-Id`.
     pub request_id: bool,
+    /// One that may tell of a trace.
+    pub trace: bool,
+    /// `X-Outrigger-Debug`.
+    pub debug: bool,
 }
 
 impl Present {
@@ -36,7 +39,14 @@ impl Present {
                 header::TRANSFER_ENCODING => present.transfer_encoding = true,
                 header::UPGRADE => present.upgrade = true,
                 header::VIA => present.via = true,
-                _ => present.request_id |= *name == X_REQUEST_ID,
+                _ => match name.as_str().as_bytes() {
+                    b"traceparent" | b"tracestate" | b"b3" | [b'x', b'-', b'b', b'3', b'-', ..] => {
+                        present.trace = true;
+                    }
+                    b"x-request-id" => present.request_id = true,
+                    b"x-outrigger-debug" => present.debug = true,
+                    _ => {}
+                },
             }
         }
         present
@@ -63,7 +73,12 @@ mod tests {
             of(&["upgrade"]).upgrade,
             of(&["via"]).via,
             of(&["accept", "x-request-id"]).request_id,
+            of(&["traceparent"]).trace,
+            of(&["tracestate"]).trace,
+            of(&["b3"]).trace,
+            of(&["x-b3-sampled"]).trace,
+            of(&["x-outrigger-debug"]).debug,
         ];
-        assert_eq!(seen, [true; 7]);
+        assert_eq!(seen, [true; 12]);
     }
 }

@@ -80,6 +80,7 @@ fn arrives(parts: &Parts, framing: Framing, is_trusted: bool) -> bool {
         forwarded: Forwarded { peer: &peer, client, scheme: Scheme::Http, host: &host },
         request_id: "id",
         upgrade: upgrade(parts),
+        trace: None,
         changes: &HeaderChanges::default(),
     };
     outbound.encode(&mut out);

@@ -1,16 +1,23 @@
 //! What is known of one request, and what becomes of it at the end: counters, a log line, the observer's call.
 
 use super::client::ClientState;
+use super::kept::{self, Kept, Why};
+use super::trace::{PassedOn, Trace};
+use super::tries::Try;
 use super::worker::Worker;
 use crate::backend::Backend;
 use crate::endpoint::InFlight;
+use crate::model::Scheme;
 use crate::router::Route;
+use crate::telemetry::context::SpanId;
 use crate::telemetry::observe::Completed;
 use http::{HeaderValue, Method, Uri};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The status that the log shows for a client that went away before there was an answer.
@@ -28,6 +35,8 @@ pub struct Record {
     pub client: Rc<ClientState>,
     /// Its method and its target; `None` if its head could not be read.
     pub head: Option<(Method, Uri)>,
+    /// Its scheme.
+    pub scheme: Scheme,
     /// Its `Host`, once checked.
     pub host: Option<HeaderValue>,
     /// Its id.
@@ -46,6 +55,14 @@ pub struct Record {
     pub in_flight: Option<InFlight>,
     /// Attempts so far.
     pub attempts: u32,
+    /// Its tries so far: each attempt, and a pick that found nobody.
+    pub tries: SmallVec<[Try; 1]>,
+    /// Its place in a trace; `None` when there are no traces.
+    pub trace: Option<Trace>,
+    /// The path that endpoints are sent, if it is another than the client's.
+    pub rewritten: Option<Box<str>>,
+    /// Whether the client may be told how its endpoint was picked.
+    pub is_debugged: bool,
     /// The status of the response; `None` before there is one.
     pub status: Option<u16>,
     /// Bytes of the response's body handed to the client.
@@ -157,6 +174,7 @@ impl Record {
         let duration =
             self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         self.count(duration);
+        let why = self.why(duration);
         if self.worker.logs_this() {
             let worker = Rc::clone(&self.worker);
             worker.log_line(|out| self.write_line(duration, out));
@@ -170,9 +188,116 @@ impl Record {
                 status: self.status.unwrap_or(CLIENT_CLOSED),
             });
         }
+        let is_traced = self.is_traced(why, duration);
+        if is_traced || why != Why::default() {
+            self.keep(why, is_traced, duration);
+        }
     }
 
-    fn count(&self, duration: std::time::Duration) {
+    /// What makes it worth keeping.
+    fn why(&self, duration: Duration) -> Why {
+        let observed = self.worker.observed();
+        let status = self.status.unwrap_or(CLIENT_CLOSED);
+        // What a client gives up is no failure; an answer that was cut off is one, whatever its status.
+        let is_cut = status < 400 && self.reason.is_some_and(|reason| reason != "client_closed");
+        let to_head = self.to_head(duration);
+        Why {
+            error: status >= 500 || is_cut,
+            retry: self.attempts > 1,
+            slow: observed.slower_than.is_some_and(|limit| to_head > limit),
+            sample: self.attempts > 0 && observed.keeps(&mut self.worker.rng.borrow_mut()),
+        }
+    }
+
+    /// The time to the response's head, or to the end if there was none.
+    fn to_head(&self, duration: Duration) -> Duration {
+        let headed = self.tries.last().and_then(|last| last.headed);
+        headed.map_or(duration, |headed| headed.saturating_duration_since(self.started))
+    }
+
+    /// Whether its trace is exported.
+    fn is_traced(&self, why: Why, duration: Duration) -> bool {
+        let Some((trace, settings)) = self.trace.as_ref().zip(self.worker.observed().traces) else {
+            return false;
+        };
+        let keep = settings.sampling.keep;
+        let is_slow = keep.slower_than.is_some_and(|limit| self.to_head(duration) > limit);
+        let is_special = keep.errors && why.error || keep.retries && why.retry || is_slow;
+        trace.sampled || trace.may_be_kept && is_special
+    }
+
+    /// Hands it to those who want it.
+    #[cold]
+    fn keep(&mut self, why: Why, is_traced: bool, duration: Duration) {
+        let ended = self.ended.unwrap_or_else(Instant::now);
+        let now = SystemTime::now() - ended.elapsed();
+        let backend = self.backend().map(|backend| Arc::clone(backend.name()));
+        let algorithm = self.algorithm();
+        let kept = Arc::new(Kept {
+            why,
+            started: self.started,
+            at: now - duration,
+            duration,
+            trace: self.trace.take(),
+            request_id: self.request_id.with(str::to_owned),
+            head: self.head.take(),
+            rewritten: self.rewritten.take(),
+            scheme: self.scheme,
+            host: self.host.take(),
+            listener: Arc::clone(&self.client.listener.name),
+            route: self.route.as_ref().map(|route| Arc::clone(&route.model.name)),
+            backend,
+            algorithm,
+            generation: self.generation,
+            status: self.status.unwrap_or(CLIENT_CLOSED),
+            reason: self.reason,
+            detail: self.detail.take(),
+            client: self.client_address.unwrap_or(self.client.peer.get().ip()),
+            peer: self.client.peer.get(),
+            tries: std::mem::take(&mut self.tries),
+        });
+        let outlets = &self.worker.shared.outlets;
+        if why.is_notable() {
+            outlets.requests.keep_notable(Arc::clone(&kept) as _);
+        }
+        if why.sample {
+            outlets.requests.keep_sampled(Arc::clone(&kept) as _);
+        }
+        if is_traced {
+            outlets.exporter.submit(kept);
+        }
+    }
+
+    /// Begins the span of an attempt, if it has a trace.
+    pub fn begin_span(&mut self) {
+        if self.trace.is_some()
+            && let Some(last) = self.tries.last_mut()
+        {
+            last.span = Some(SpanId::new(&mut self.worker.rng.borrow_mut()));
+        }
+    }
+
+    /// What the endpoint of the present attempt is told of its trace.
+    pub fn passed_on(&self) -> Option<PassedOn<'_>> {
+        Some(self.trace.as_ref()?.passed_on(self.tries.last()?.span?))
+    }
+
+    /// How its endpoints were picked, as a field's value.
+    pub fn decision(&self) -> HeaderValue {
+        self.request_id.with(|id| {
+            kept::decision(&kept::Decided {
+                request_id: id,
+                route: self.route.as_ref().map(|route| &*route.model.name),
+                backend: self.backend().map(|backend| &**backend.name()),
+                algorithm: self.algorithm(),
+                generation: self.generation,
+                tries: &self.tries,
+                started: self.started,
+            })
+        })
+    }
+
+    fn count(&self, duration: Duration) {
         let worker = self.worker.id;
         let Some(backend) = self.backend() else {
             let shared = &self.worker.shared;
@@ -199,7 +324,7 @@ impl Record {
         self.route.as_ref()?.targets.get(self.target?).map(|target| &target.backend)
     }
 
-    fn write_line(&self, duration: std::time::Duration, out: &mut Vec<u8>) {
+    fn write_line(&self, duration: Duration, out: &mut Vec<u8>) {
         let line = Line {
             level: "info",
             msg: if self.in_flight.is_some() { "access to endpoint" } else { "access" },

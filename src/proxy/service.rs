@@ -25,6 +25,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -106,6 +107,7 @@ fn begin_record(context: &Context, parts: &Parts, present: Present, started: Ins
         started,
         ended: None,
         head: Some((parts.method.clone(), parts.uri.clone())),
+        scheme: context.peer.scheme,
         host: None,
         request_id,
         generation: 0,
@@ -115,6 +117,10 @@ fn begin_record(context: &Context, parts: &Parts, present: Present, started: Ins
         client_address: None,
         in_flight: None,
         attempts: 0,
+        tries: SmallVec::new(),
+        trace: context.worker.begin_trace(parts, present),
+        rewritten: None,
+        is_debugged: present.debug && context.worker.may_know(&parts.headers),
         status: None,
         bytes: 0,
         reason: None,
@@ -253,8 +259,12 @@ fn answer_response(
     respond_with(head.status, head.reason, head.headers, body.ends(record))
 }
 
-/// Makes the changes that the route asks for in the fields of a response, whoever it is from.
+/// Makes the changes that the route asks for in the fields of a response, whoever it is from, and tells who may know how the
+/// endpoint was picked.
 fn finish_headers(headers: &mut HeaderMap, record: &Record) {
+    if record.is_debugged {
+        headers.insert(headers::X_OUTRIGGER_DECISION, record.decision());
+    }
     if let Some(route) = &record.route {
         filters::change(headers, &route.model.filters.response_headers);
     }
@@ -304,6 +314,7 @@ pub fn record_refusal(
         started: client.since(),
         ended: None,
         head: None,
+        scheme: Scheme::Http,
         host: None,
         request_id: RequestId::Ours(new_request_id(&mut worker.rng.borrow_mut())),
         generation: worker.generation(),
@@ -313,6 +324,10 @@ pub fn record_refusal(
         client_address: None,
         in_flight: None,
         attempts: 0,
+        tries: SmallVec::new(),
+        trace: None,
+        rewritten: None,
+        is_debugged: false,
         status: Some(status),
         bytes: 0,
         reason: Some(reason),

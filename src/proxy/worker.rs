@@ -1,15 +1,17 @@
 //! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
 
 use super::client::{ClientState, Closing, ListenerState};
+use super::present::Present as FieldsPresent;
 use super::timer::Timers;
+use super::trace::{self, Trace};
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
-use crate::model::{self, AccessLog, LogOutput};
+use crate::model::{self, AccessLog, Decisions, LogOutput, Ratio, SecretText};
 use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, request::Parts};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use slab::Slab;
@@ -102,6 +104,10 @@ pub struct Worker {
     present: RefCell<Present>,
     retired: RefCell<HashMap<u64, (Weak<Endpoint>, Instant)>>,
     log: LogBuffer,
+    /// What of the requests is kept, and for whom.
+    observed: Cell<Observed>,
+    /// What a client shows that may know how its endpoint is picked.
+    debug_token: RefCell<Option<SecretText>>,
     /// The second for which it holds, and the value of the `Date` field.
     date: RefCell<(i64, HeaderValue)>,
     changed: Notify,
@@ -125,6 +131,29 @@ struct LogBuffer {
     settings: Cell<AccessLog>,
     batch: RefCell<(Vec<u8>, u64)>,
     waiting: Notify,
+}
+
+/// What of the requests is kept, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// Traces, if there are any.
+    pub traces: Option<trace::Settings>,
+    /// The share of requests that people may look at though nothing is special about them.
+    sample: Ratio,
+    /// From when on a request is slow.
+    pub slower_than: Option<Duration>,
+}
+
+impl Observed {
+    fn by(model: &model::Model) -> Self {
+        let Decisions { sample, slower_than, debug_token: _ } = model.decisions;
+        Self { traces: model.traces.as_ref().map(trace::Settings::from), sample, slower_than }
+    }
+
+    /// Whether chance chooses a request.
+    pub fn keeps(&self, rng: &mut fastrand::Rng) -> bool {
+        self.sample > Ratio::ZERO && rng.f64() < self.sample.value()
+    }
 }
 
 /// Starts worker `id`; also gives the numbers of its runtime.
@@ -156,6 +185,7 @@ impl Worker {
     fn new(id: usize, shared: Arc<Shared>) -> Rc<Self> {
         let mut snapshot = shared.store.cache();
         let settings = snapshot.load().model.access_log;
+        let observed = Observed::by(&snapshot.load().model);
         let sender = shared.access_log.sender();
         Rc::new(Self {
             id,
@@ -174,6 +204,8 @@ impl Worker {
                 batch: RefCell::default(),
                 waiting: Notify::new(),
             },
+            observed: Cell::new(observed),
+            debug_token: RefCell::default(),
             date: RefCell::new((i64::MIN, HeaderValue::from_static(""))),
             changed: Notify::new(),
             ending: Cell::new(false),
@@ -390,6 +422,8 @@ impl Worker {
     fn follow_snapshot(&self) {
         let snapshot = Arc::clone(self.snapshot.borrow_mut().load());
         self.log.settings.set(snapshot.model.access_log);
+        self.observed.set(Observed::by(&snapshot.model));
+        self.debug_token.replace(snapshot.model.decisions.debug_token.clone());
         for listener in &snapshot.model.listeners {
             if let Some(entry) = self.listeners.borrow().get(&listener.name) {
                 follow(&entry.state, listener, &snapshot);
@@ -457,6 +491,23 @@ impl Worker {
             client.abort.set(true);
         }
         self.wake_clients();
+    }
+
+    /// What of the requests is kept, and for whom.
+    pub fn observed(&self) -> Observed {
+        self.observed.get()
+    }
+
+    /// The place in a trace of the request with this head, if there are traces.
+    pub fn begin_trace(&self, parts: &Parts, present: FieldsPresent) -> Option<Trace> {
+        let settings = self.observed.get().traces?;
+        Some(Trace::begin(&settings, parts, present, &mut self.rng.borrow_mut()))
+    }
+
+    /// Whether a client with these fields may know how its endpoint is picked.
+    pub fn may_know(&self, headers: &HeaderMap) -> bool {
+        let token = self.debug_token.borrow();
+        token.as_ref().is_some_and(|token| trace::may_know(headers, &token.0))
     }
 
     /// Whether the request that just ended is to be logged.

@@ -37,6 +37,7 @@ impl Journey<'_> {
         mut body: RequestBody,
     ) -> Attempt {
         self.record.attempts += 1;
+        self.record.begin_span();
         let framing = match self.framing_for(endpoint, &mut body).await {
             Ok(framing) => framing,
             Err(error) => {
@@ -69,6 +70,9 @@ impl Journey<'_> {
             Ok(head) => {
                 let now = Instant::now();
                 self.note(endpoint, &exchange, &head, started, now);
+                if let Some(last) = self.record.tries.last_mut() {
+                    last.answered(head.status, now);
+                }
                 if self.retries_status(head.status, exchange.body()) {
                     return Attempt::Discarded(self.discard(exchange, now));
                 }
@@ -107,6 +111,7 @@ impl Journey<'_> {
             forwarded: Forwarded { peer: &self.context.peer, client, scheme, host },
             request_id: "",
             upgrade: present.upgrade.then(|| headers::upgrade(parts)).flatten(),
+            trace: self.record.passed_on(),
             changes: &filters.request_headers,
         };
         // HTTP/1.0 knows no 100.

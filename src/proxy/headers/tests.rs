@@ -36,6 +36,7 @@ fn encode_changed(
         forwarded: Forwarded { peer: &peer, client, scheme: Scheme::Http, host: &host },
         request_id: "id-1",
         upgrade: upgrade(&parts),
+        trace: None,
         changes,
     };
     outbound.encode(&mut out);
