@@ -1,12 +1,13 @@
 //! The configuration file: from its bytes to a [`Model`], or to everything that is wrong with it at once.
 //!
-//! Bytes become a tree whose nodes know their places (`tree`), variables are expanded (`expand`), the tree becomes
-//! [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`), into which the files that it names
+//! Bytes become a tree whose nodes know their places (`tree`), variables are expanded (`expand`), what the environment says of traces
+//! is put where the file is silent (`environment`), the tree becomes [`file::File`], exactly what was typed (`decode`), and that becomes a [`Model`] with every default (`validate`), into which the files that it names
 //! are read (`files`). What is valid but hardly meant is told beside it (`warnings`).
 
 mod decode;
 #[cfg(test)]
 mod docs;
+mod environment;
 mod expand;
 pub mod file;
 pub mod files;
@@ -70,11 +71,12 @@ pub fn load(
     let files = Files::new(surroundings);
     let model = tree::read(source, &problems).and_then(|mut tree| {
         expand::expand(&mut tree, surroundings.variables, &problems);
-        let file = decode::decode(&tree, &problems);
-        let model = validate::validate(file.get()?, &tree::At::root(&tree), &files, &problems);
+        let whole = environment::complete(&tree, surroundings.variables, &problems);
+        let file = decode::decode(&whole, &problems);
+        let model = validate::validate(file.get()?, &tree::At::root(&whole), &files, &problems);
         if problems.is_empty() {
             tree::confirm(source, &tree, &problems);
-            warnings::warn(&model, &tree::At::root(&tree), &problems);
+            warnings::warn(&model, &tree::At::root(&whole), &problems);
         }
         Some(model)
     });

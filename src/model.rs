@@ -496,6 +496,18 @@ pub mod defaults {
     pub const DECISIONS_SAMPLE: Ratio = Ratio(10_000);
     /// `telemetry.decisions.slowerThan` and `telemetry.traces.keep.slowerThan`.
     pub const SLOWER_THAN: Duration = Duration::from_secs(1);
+    /// The fewest characters of `telemetry.decisions.debugToken`.
+    pub const MIN_DEBUG_TOKEN: usize = 16;
+    /// `telemetry.traces.timeout`.
+    pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// `telemetry.traces.serviceName`.
+    pub const SERVICE_NAME: &str = "outrigger";
+    /// `telemetry.traces.queue.maxSpans`.
+    pub const MAX_SPANS: usize = 16_384;
+    /// `telemetry.traces.queue.maxBatch`.
+    pub const MAX_SPAN_BATCH: usize = 512;
+    /// `telemetry.traces.queue.delay`.
+    pub const SPAN_DELAY: Duration = Duration::from_secs(1);
     /// `shutdown.drainDelay`.
     pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
     /// `shutdown.drainTimeout`.

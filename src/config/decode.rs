@@ -217,6 +217,24 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         self.settle(scalar, visitor.visit_str(&scalar.text))
     }
 
+    /// A word that is meant as text, and a secret: nothing of it is shown, not even when it is wrong.
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let scalar = self.scalar(&visitor)?;
+        let looks_like =
+            plain_type(&scalar.text).filter(|_| scalar.plain && scalar.typed.is_none());
+        if let Some(kind) = looks_like {
+            let fault = Fault::new(format!("wrong type: found a {kind} where text is wanted"));
+            return Err(self.refuse(fault.allow("the same in quotes")));
+        }
+        visitor.visit_str(&scalar.text).map_err(|error| match error {
+            Error::Recorded => Error::Recorded,
+            Error::Fresh(mut fault) => {
+                fault.message = format!("what stands here {}", fault.message);
+                self.refuse(Fault { suggestion: None, ..fault })
+            }
+        })
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -290,7 +308,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes unit unit_struct
         newtype_struct tuple tuple_struct map identifier
     }
 }

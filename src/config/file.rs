@@ -5,6 +5,7 @@
 mod listener;
 mod probe;
 mod route;
+mod telemetry;
 mod tls;
 
 pub use listener::{Limits, Listener, ProxyProtocol};
@@ -12,6 +13,10 @@ pub use probe::{GrpcCheck, HealthProbe, HttpCheck, LatencyProbe, TcpCheck};
 pub use route::{
     BackendRef, Filter, HeaderChanges, HeaderField, HeaderMatch, Match, PathMatch, PathRewrite,
     QueryMatch, Redirect, Respond, Rewrite, Route, RouteRetry, RouteTimeouts, Scheme,
+};
+pub use telemetry::{
+    AccessLog, CollectorTls, Compression, Decisions, Keep, LogOutput, OtlpProtocol, Parents,
+    Propagator, ResourceAttribute, SecretField, SpanQueue, Telemetry, Traces,
 };
 pub use tls::{BackendTls, ClientAuth, ClientAuthMode, KeyPair, ListenerTls, TlsVersion};
 
@@ -23,7 +28,7 @@ use super::scalar::{
 use super::schema::notes::{
     also_spelt, exactly_one, grpc_needs_http2, second_backend_needs_routes,
 };
-use crate::model::{self, Ratio, defaults};
+use crate::model::{self, defaults};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -86,40 +91,6 @@ pub struct Shutdown {
     /// How long, after that, requests in flight may take to end. Those that it cuts make the exit code 4.
     #[schemars(extend("default" = Duration(defaults::DRAIN_TIMEOUT)))]
     pub drain_timeout: Field<Duration>,
-}
-
-/// What is told about requests.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Telemetry {
-    /// One JSON line for each request.
-    pub access_log: Field<AccessLog>,
-}
-
-/// One JSON line for each request.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct AccessLog {
-    /// Whether lines are written at all.
-    #[schemars(extend("default" = true))]
-    pub enabled: Field<bool>,
-    /// Where they go.
-    #[schemars(extend("default" = "Stdout"))]
-    pub output: Field<LogOutput>,
-    /// The share of requests that is logged.
-    #[schemars(extend("default" = Share(Ratio::ONE)))]
-    pub sample: Field<Share>,
-}
-
-/// Where the access log goes.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename = "output")]
-#[schemars(rename = "LogOutput")]
-pub enum LogOutput {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// A named set of endpoints with one algorithm and its policies.
@@ -399,7 +370,7 @@ pub(super) const SHORTHANDS: &[(&str, &str, &str)] = &[
 
 /// Keys and enum values whose place is taken by a feature that does not exist yet, by struct or enum.
 pub(super) const LATER: &[(&str, &[&str])] = &[
-    ("Telemetry", &["metrics", "traces"]),
+    ("Telemetry", &["metrics"]),
     ("Listener", &["protocol"]),
     ("Backend", &["circuitBreaker", "connections", "dns", "outlierDetection", "service"]),
     ("Filter", &["mirror"]),

@@ -7,6 +7,7 @@ mod duration;
 mod http;
 mod quantity;
 mod spell;
+mod telemetry;
 mod tls;
 
 pub use address::{Address, OptionalAddress};
@@ -16,6 +17,7 @@ pub use http::{
     MethodName, Network, Pattern, RedirectHost, RedirectStatus,
 };
 pub use quantity::Quantity;
+pub use telemetry::{Collector, OptionalCollector, SecretHeaderText, Token};
 pub use tls::{FilePath, ServerName};
 
 use super::problem::Fault;
@@ -45,6 +47,8 @@ pub(super) enum Shape {
     Number,
     /// As text, so that a bare number or boolean was hardly meant.
     Text,
+    /// As text that no message shows.
+    Secret,
 }
 
 impl Fault {
@@ -82,6 +86,7 @@ fn deserialize<'de, T: Word, D: Deserializer<'de>>(deserializer: D) -> Result<T,
         Shape::Any => deserializer.deserialize_str(AsWord(PhantomData)),
         Shape::Number => deserializer.deserialize_u64(AsWord(PhantomData)),
         Shape::Text => deserializer.deserialize_string(AsWord(PhantomData)),
+        Shape::Secret => deserializer.deserialize_byte_buf(AsWord(PhantomData)),
     }
 }
 
@@ -120,6 +125,9 @@ deserialize_as_word!(Network);
 deserialize_as_word!(Pattern);
 deserialize_as_word!(RedirectHost);
 deserialize_as_word!(RedirectStatus);
+deserialize_as_word!(OptionalCollector);
+deserialize_as_word!(SecretHeaderText);
+deserialize_as_word!(Token);
 deserialize_as_word!(FilePath);
 deserialize_as_word!(ServerName);
 

@@ -149,6 +149,7 @@ fn url(value: &str) -> String {
 mod addresses;
 mod combinations;
 mod documents;
+mod environment;
 mod filters;
 mod hostile;
 mod keys;
@@ -157,6 +158,7 @@ pub(super) mod pki;
 mod routes;
 mod routing;
 mod tls;
+mod traces;
 mod types;
 mod valid;
 mod values;

@@ -171,6 +171,12 @@ impl<'t> At<'t> {
         matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
+    /// Whether it is a map with a value for this key.
+    pub(super) fn has_value(&self, key: &str) -> bool {
+        let is_null = |node: &Node| matches!(&node.kind, Kind::Scalar(scalar) if scalar.is_null());
+        self.has(key) && !is_null(self.key(key).node)
+    }
+
     /// Whether it is a map with a key that is none of `known`, nor the name of something.
     pub(super) fn has_other(&self, known: &[&str]) -> bool {
         let is_known = |entry: &Entry| entry.key == "name" || known.contains(&&*entry.key);

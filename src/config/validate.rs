@@ -8,7 +8,10 @@ mod probes;
 mod protocols;
 mod references;
 mod routes;
+mod telemetry;
 mod tls;
+
+pub(super) use telemetry::is_of_the_export;
 
 use super::decode::Field;
 use super::file::{self, File, List};
@@ -63,8 +66,8 @@ impl Validator<'_> {
             workers: number(&file.workers, 0) as usize,
             shutdown: shutdown(&file.shutdown),
             access_log: access_log(&file.telemetry),
-            traces: None,
-            decisions: model::Decisions::default(),
+            traces: self.traces(&file.telemetry, at),
+            decisions: self.decisions(&file.telemetry),
             listeners,
             routes,
             backends: backends.into_iter().map(|(backend, _)| backend).collect(),

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod shadow;
+mod telemetry;
 
 use super::problem::{Collector, Fault};
 use super::tree::At;
@@ -11,6 +12,7 @@ use std::collections::HashSet;
 /// Warns about `model`, which is that of the valid document at `root`.
 pub(super) fn warn(model: &Model, root: &At<'_>, found: &Collector) {
     let warner = Warner { model, found };
+    warner.traces(model.traces.as_ref(), root);
     let (listeners, backends, routes) =
         (root.key("listeners"), root.key("backends"), root.key("routes"));
     for (index, listener) in model.listeners.iter().enumerate() {

@@ -4,17 +4,26 @@
 //! admin interface, once it can. Nobody's own file is ever rewritten, since comments and variables would be lost.
 
 mod routes;
+mod secrets;
+mod telemetry;
 mod tls;
 mod yaml;
 
 use super::scalar::{self, Duration, LoadBound, Quantity, Share};
 use crate::model::{
-    Backend, Endpoint, HashKey, HashTable, HealthProbe, LatencyProbe, Listener, LogOutput, Model,
-    Probe, ProbeCheck, Retry, RetryConditions, SessionAffinity, SlowStart, Timeouts,
+    Backend, Endpoint, HashKey, HashTable, HealthProbe, LatencyProbe, Listener, Model, Probe,
+    ProbeCheck, Retry, RetryConditions, SessionAffinity, SlowStart, Timeouts,
 };
 use std::net::SocketAddr;
 use std::time;
 use yaml::Yaml;
+
+pub use secrets::is_secret;
+
+/// The file of `model` for people to look at: every value that may be a secret is `…`.
+pub fn redacted(model: &Model) -> String {
+    write(&secrets::without(model))
+}
 
 /// The file of `model`.
 pub fn write(model: &Model) -> String {
@@ -24,21 +33,12 @@ pub fn write(model: &Model) -> String {
         workers,
         shutdown,
         access_log,
-        traces: _,
-        decisions: _,
+        traces,
+        decisions,
         listeners,
         routes,
         backends,
     } = model;
-    let output = match access_log.output {
-        LogOutput::Stdout => "Stdout",
-        LogOutput::Stderr => "Stderr",
-    };
-    let access_log = Yaml::map([
-        ("enabled", Some(Yaml::word(access_log.enabled))),
-        ("output", Some(Yaml::word(output))),
-        ("sample", Some(Yaml::word(Share(access_log.sample)))),
-    ]);
     let shutdown = Yaml::map([
         ("drainDelay", Some(duration(shutdown.drain_delay))),
         ("drainTimeout", Some(duration(shutdown.drain_timeout))),
@@ -50,7 +50,7 @@ pub fn write(model: &Model) -> String {
         ("probes", probes.map(|probes| address(probes.to_string()))),
         ("workers", Some(Yaml::word(workers))),
         ("shutdown", Some(shutdown)),
-        ("telemetry", Some(Yaml::map([("accessLog", Some(access_log))]))),
+        ("telemetry", Some(telemetry::telemetry(access_log, traces.as_ref(), decisions))),
         ("listeners", Some(Yaml::list(listeners, listener))),
         ("routes", Some(Yaml::list(routes, routes::route))),
         ("backends", Some(Yaml::list(backends, backend))),

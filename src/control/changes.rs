@@ -7,11 +7,12 @@ mod backend;
 mod listener;
 mod phrases;
 mod route;
+mod telemetry;
 mod tls;
 
 use super::worker_count;
-use crate::model::words::{duration, percent};
-use crate::model::{AccessLog, LogOutput, Model, Shutdown};
+use crate::model::words::duration;
+use crate::model::{Model, Shutdown};
 use phrases::Phrases;
 use std::net::SocketAddr;
 
@@ -24,8 +25,8 @@ pub fn changes(before: &Model, after: &Model, workers: usize) -> Vec<String> {
         workers: configured,
         shutdown,
         access_log,
-        traces: _,
-        decisions: _,
+        traces,
+        decisions,
         listeners,
         routes: _,
         backends,
@@ -44,7 +45,9 @@ pub fn changes(before: &Model, after: &Model, workers: usize) -> Vec<String> {
     said.change("admin.address", admin, &after.admin, address);
     said.change("probes.address", probes, &after.probes, address);
     say_shutdown(&mut said, shutdown, &after.shutdown);
-    say_access_log(&mut said, access_log, &after.access_log);
+    telemetry::say_access_log(&mut said, access_log, &after.access_log);
+    telemetry::say_traces(&mut said, traces.as_ref(), after.traces.as_ref());
+    telemetry::say_decisions(&mut said, decisions, &after.decisions);
     said.finish()
 }
 
@@ -54,17 +57,6 @@ fn say_shutdown(said: &mut Phrases, before: &Shutdown, after: &Shutdown) {
     said.change("shutdown.drainTimeout", drain_timeout, &after.drain_timeout, |time| {
         duration(*time)
     });
-}
-
-fn say_access_log(said: &mut Phrases, before: &AccessLog, after: &AccessLog) {
-    let AccessLog { enabled, output, sample } = before;
-    let name = |output: &LogOutput| match output {
-        LogOutput::Stdout => "Stdout".to_owned(),
-        LogOutput::Stderr => "Stderr".to_owned(),
-    };
-    said.change("telemetry.accessLog.enabled", enabled, &after.enabled, bool::to_string);
-    said.change("telemetry.accessLog.output", output, &after.output, name);
-    said.change("telemetry.accessLog.sample", sample, &after.sample, |share| percent(*share));
 }
 
 fn address(address: &Option<SocketAddr>) -> String {

@@ -13,7 +13,7 @@ pub struct Traces {
     pub exporter: TraceExporter,
     /// Which requests are traced.
     pub sampling: Sampling,
-    /// In which forms a trace is passed on; at least one.
+    /// In which forms a trace is passed on.
     pub propagation: Propagation,
 }
 
@@ -93,7 +93,8 @@ pub struct Keep {
     pub slower_than: Option<Duration>,
 }
 
-/// In which forms a trace is read and passed on. The first one found, in this order, counts.
+/// In which forms a trace is read and passed on. The first one found, in this order, counts. Without any, every trace begins and
+/// ends here, and what clients send passes as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Propagation {
     /// `traceparent` and `tracestate` (W3C Trace Context).

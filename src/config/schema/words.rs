@@ -7,8 +7,8 @@ use crate::config::Field;
 use crate::config::scalar::{
     Address, AnyText, CookieName, CookiePath, Duration, FilePath, HeaderFieldName, HeaderText,
     Host, HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress,
-    Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus, ServerName, Share, Statuses, Text,
-    Url,
+    OptionalCollector, Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus,
+    SecretHeaderText, ServerName, Share, Statuses, Text, Token, Url,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -154,6 +154,25 @@ words! {
         "examples": ["http://localhost:8081", "https://10.0.0.1:8443/shop"],
         "type": "string",
         "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?$"
+    }
+    OptionalCollector: {
+        "title": "URL or `\"\"`",
+        "description": "`http://` or `https://`, a host, and if wanted a port and a path; no user, query or fragment. Empty text for none.",
+        "examples": ["http://otel-collector:4317", "https://otel.example.com/v1/traces", ""],
+        "type": "string",
+        "pattern": r"^(?:[Hh][Tt][Tt][Pp][Ss]?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?)?$"
+    }
+    SecretHeaderText: {
+        "title": "secret value of a header field",
+        "description": "Visible ASCII, with spaces between. No message shows it.",
+        "type": "string",
+        "pattern": "^(?:[!-~](?:[ -~]*[!-~])?)?$"
+    }
+    Token: {
+        "title": "secret",
+        "description": "Visible ASCII without spaces, at least 16 characters. No message shows it.",
+        "type": "string",
+        "pattern": "^[!-~]{16,}$"
     }
     FilePath: {
         "title": "path of a file",

@@ -61,7 +61,7 @@ fn what_is_not_available_yet_is_refused() {
     refused(
         "not_available_yet",
         &[
-            &top("telemetry: { traces: {}, metrics: {} }"),
+            &top("telemetry: { metrics: {} }"),
             &backend(
                 "dns: {}\n    service: {}\n    outlierDetection: {}\n    circuitBreaker: {}\n    connections: {}",
             ),

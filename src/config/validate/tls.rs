@@ -120,23 +120,44 @@ impl Validator<'_> {
                 Fault::new("`tls` without an endpoint to use it: no URL begins with `https`");
             self.problems.key(&at, fault.allow("endpoints with `https://…`, or no `tls`"));
         }
-        let ca = match tls.ca_file.is_absent() {
+        let (ca, client_certificate) =
+            self.client_files(&tls.ca_file, &tls.client_certificate, &at);
+        model::BackendTls {
+            ca,
+            server_name: tls.server_name.get().map(|name| Arc::from(&*name.0)),
+            client_certificate,
+            insecure_skip_verify: tls.insecure_skip_verify.get().copied().unwrap_or(false),
+        }
+    }
+
+    /// Who is trusted as the collector of `traces`, and what it is shown.
+    pub(super) fn collector_tls(
+        &self,
+        typed: &Field<file::CollectorTls>,
+        traces: &At<'_>,
+    ) -> (Option<Pem>, Option<model::KeyPair>) {
+        let Some(tls) = typed.get() else { return (None, None) };
+        self.client_files(&tls.ca_file, &tls.client_certificate, &traces.key("tls"))
+    }
+
+    /// `caFile` and `clientCertificate` of `at`.
+    fn client_files(
+        &self,
+        ca: &Field<FilePath>,
+        pair: &Field<file::KeyPair>,
+        at: &At<'_>,
+    ) -> (Option<Pem>, Option<model::KeyPair>) {
+        let ca = match ca.is_absent() {
             true => None,
-            false => self.named(&tls.ca_file, &at, "caFile"),
+            false => self.named(ca, at, "caFile"),
         };
         if let Some(ca) = &ca
             && let Err(error) = self.try_ca(ca)
         {
             self.unusable(&error, [Some(ca), None]);
         }
-        let pair = tls.client_certificate.get();
-        let pair = pair.and_then(|pair| self.key_pair(pair, &at.key("clientCertificate")));
-        model::BackendTls {
-            ca: ca.map(|ca| ca.pem),
-            server_name: tls.server_name.get().map(|name| Arc::from(&*name.0)),
-            client_certificate: pair.map(|pair| pair.typed),
-            insecure_skip_verify: tls.insecure_skip_verify.get().copied().unwrap_or(false),
-        }
+        let pair = pair.get().and_then(|pair| self.key_pair(pair, &at.key("clientCertificate")));
+        (ca.map(|ca| ca.pem), pair.map(|pair| pair.typed))
     }
 
     fn try_ca(&self, ca: &Named<'_>) -> Result<(), TlsError> {

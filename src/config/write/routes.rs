@@ -144,6 +144,6 @@ fn path_rewrite(path: &PathRewrite) -> Yaml {
 }
 
 /// The value of a header field. The model's are made from text.
-fn value(value: &HeaderValue) -> Yaml {
+pub(super) fn value(value: &HeaderValue) -> Yaml {
     Yaml::text(String::from_utf8_lossy(value.as_bytes()))
 }

@@ -35,11 +35,11 @@ pub(super) fn backend(tls: &BackendTls) -> Option<Yaml> {
     })
 }
 
-fn key_pair(pair: &KeyPair) -> Yaml {
+pub(super) fn key_pair(pair: &KeyPair) -> Yaml {
     let KeyPair { cert, key } = pair;
     Yaml::map([("certFile", Some(file(cert))), ("keyFile", Some(file(key)))])
 }
 
-fn file(pem: &Pem) -> Yaml {
+pub(super) fn file(pem: &Pem) -> Yaml {
     Yaml::text(pem.path.display())
 }

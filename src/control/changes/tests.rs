@@ -1,3 +1,4 @@
+mod telemetry;
 mod tls;
 
 use super::*;
@@ -152,6 +153,7 @@ fn full() -> Model {
     }));
     full.routes = vec![shop, away, gone];
     tls::add(&mut full);
+    telemetry::add(&mut full);
     full
 }
 
@@ -164,9 +166,6 @@ const MUTATIONS: &[Mutation] = &[
     ("workers", |m| m.workers = 7),
     ("shutdown.drainDelay", |m| m.shutdown.drain_delay = Duration::ZERO),
     ("shutdown.drainTimeout", |m| m.shutdown.drain_timeout = Duration::ZERO),
-    ("telemetry.accessLog.enabled", |m| m.access_log.enabled = false),
-    ("telemetry.accessLog.output", |m| m.access_log.output = LogOutput::Stderr),
-    ("telemetry.accessLog.sample", |m| m.access_log.sample = Ratio::new(0.5)),
     ("order of listeners", |m| m.listeners.swap(0, 1)),
     ("listener more removed", |m| drop(m.listeners.pop())),
     ("listener more removed", |m| m.listeners[1].name = Arc::from("third")),
@@ -351,7 +350,7 @@ const MUTATIONS: &[Mutation] = &[
 
 /// Every single difference.
 fn mutations() -> Vec<Mutation> {
-    MUTATIONS.iter().chain(tls::MUTATIONS).copied().collect()
+    MUTATIONS.iter().chain(tls::MUTATIONS).chain(telemetry::MUTATIONS).copied().collect()
 }
 
 fn health(model: &mut Model) -> &mut crate::model::HealthProbe {

@@ -88,7 +88,23 @@ pub(super) fn say_backend(said: &mut Phrases, before: &BackendTls, after: &Backe
     said.change("tls.serverName", server_name, &after.server_name, |name| {
         name.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
     });
-    match (client_certificate, &after.client_certificate) {
+    say_client_certificate(said, client_certificate, &after.client_certificate);
+    let effect = match after.insecure_skip_verify {
+        true => ", the certificates of endpoints are NOT checked",
+        false => ", the certificates of endpoints are checked",
+    };
+    said.change_and(
+        "tls.insecureSkipVerify",
+        insecure_skip_verify,
+        &after.insecure_skip_verify,
+        bool::to_string,
+        effect,
+    );
+}
+
+/// Says what differs in what we show to who asks for a certificate.
+fn say_client_certificate(said: &mut Phrases, before: &Option<KeyPair>, after: &Option<KeyPair>) {
+    match (before, after) {
         (Some(before), Some(after)) if before.cert.path == after.cert.path => {
             if before != after {
                 said.of("tls.clientCertificate", |said| say_pair(said, before, after));
@@ -101,17 +117,16 @@ pub(super) fn say_backend(said: &mut Phrases, before: &BackendTls, after: &Backe
             said.change("tls.clientCertificate", before, after, cert);
         }
     }
-    let effect = match after.insecure_skip_verify {
-        true => ", the certificates of endpoints are NOT checked",
-        false => ", the certificates of endpoints are checked",
-    };
-    said.change_and(
-        "tls.insecureSkipVerify",
-        insecure_skip_verify,
-        &after.insecure_skip_verify,
-        bool::to_string,
-        effect,
-    );
+}
+
+/// Says what differs in how a collector is spoken to.
+pub(super) fn say_collector(
+    said: &mut Phrases,
+    before: (&Option<Pem>, &Option<KeyPair>),
+    after: (&Option<Pem>, &Option<KeyPair>),
+) {
+    said.change("tls.caFile", before.0, after.0, optional);
+    say_client_certificate(said, before.1, after.1);
 }
 
 /// Until when the certificate is valid.
