@@ -18,7 +18,7 @@ use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
 use crate::snapshot::source::{self, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
-use crate::telemetry::Outlets;
+use crate::telemetry::{Outlets, control_span};
 use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
@@ -141,6 +141,7 @@ impl<E: Effects> Control<E> {
 
     /// Makes `source` run, or says why it cannot.
     async fn consider(&mut self, source: Source, cause: Cause) {
+        let (span, before) = (control_span::Reload::begin(), self.store.load().generation);
         let hash = config::hash(&source.bytes);
         let loaded = self.load(&source).await;
         let files = match &loaded {
@@ -153,8 +154,14 @@ impl<E: Effects> Control<E> {
             Err(problems) => Err(Refusal::Invalid(problems)),
         };
         match outcome {
-            Ok(()) => self.running = self.latest.clone(),
-            Err(refusal) => self.refuse(Some(hash), &refusal, cause),
+            Ok(()) => {
+                span.done(self.store.load().generation, before);
+                self.running = self.latest.clone();
+            }
+            Err(refusal) => {
+                span.refused(before, &refusal);
+                self.refuse(Some(hash), &refusal, cause);
+            }
         }
         self.follow();
     }

@@ -2,14 +2,16 @@
 //!
 //! A thread writes it, so that whoever says something goes on, even if nobody reads it.
 
+use super::control_span;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -119,17 +121,19 @@ fn dispatch<W>(filter: EnvFilter, format: Format, colours: bool, writer: W) -> t
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
         .log_internal_errors(false);
-    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
-        Format::Text => Box::new(builder.with_target(false).finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Text => Box::new(lines.with_target(false)),
+        Format::Json => Box::new(lines.json().flatten_event(true)),
     };
-    tracing::Dispatch::from(subscriber)
+    // Spans of the control plane are for a collector; no line tells of them.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != control_span::TARGET));
+    let subscriber = Registry::default().with(lines.with_filter(filter));
+    tracing::Dispatch::new(subscriber.with(control_span::layer()))
 }
 
 /// Standard error, each line in one write, so that lines of several threads do not mix.
@@ -209,6 +213,17 @@ mod tests {
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["message"], "reload");
         assert_eq!(line["generation"], 7);
+    }
+
+    #[test]
+    fn no_line_tells_of_the_control_planes_spans() {
+        for (filter, format) in [("trace", Format::Text), ("outrigger=trace", Format::Json)] {
+            let text = logged(filter, format, || {
+                let span = control_span::probe("health", "demo", "http://127.0.0.1:1", true);
+                span.in_scope(|| tracing::info!("said"));
+            });
+            assert!(text.contains("said") && !text.contains("probe"), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod collector;
 
 use super::{Exporter, Finished, Options, Protocol, SpanCounts};
+use crate::telemetry::control_span;
 use collector::{Answer, FakeCollector};
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -11,6 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Long enough for anything that comes at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -280,6 +282,35 @@ async fn a_reload_sends_what_comes_elsewhere_and_what_waits_where_it_was_to_go()
     assert_eq!(counts, SpanCounts { exported: 7, failed: 0, dropped: 5 });
     assert_eq!(before.names(), ["before"; 3]);
     assert_eq!(after.names(), ["after"; 4]);
+}
+
+/// And nothing of the log goes with them.
+#[tokio::test]
+async fn spans_of_the_control_plane_go_where_those_of_requests_go() {
+    let collector = FakeCollector::start(Protocol::HttpProtobuf, |_| Answer::Take).await;
+    let exporter = Exporter::default();
+    exporter.apply(Some(options(&collector)));
+    let live = || {
+        control_span::Reload::begin().done(2, 1);
+        let probe = control_span::probe("health", "shop", "http://127.0.0.1:1", true);
+        probe.in_scope(|| {
+            tracing::error!("a line");
+            control_span::probed(Some(&"status 500"));
+        });
+        drop(probe);
+        control_span::probe("health", "shop", "http://127.0.0.1:1", false).in_scope(|| {});
+        tracing::info_span!("another's").in_scope(|| {});
+    };
+    let subscriber = tracing_subscriber::Registry::default().with(control_span::layer());
+    let dispatch = tracing::Dispatch::new(subscriber);
+    tracing::dispatcher::with_default(&dispatch, live);
+    assert_eq!(exporter.counts(), SpanCounts::default());
+    control_span::export_by(Some(exporter.clone()));
+    tracing::dispatcher::with_default(&dispatch, live);
+    control_span::export_by(None);
+    tracing::dispatcher::with_default(&dispatch, live);
+    assert_eq!(settled(&exporter, 2).await.exported, 2);
+    assert_eq!(collector.names(), ["reload", "probe"]);
 }
 
 #[tokio::test]
