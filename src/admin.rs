@@ -14,7 +14,7 @@ use crate::lifecycle::Lifecycle;
 use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
 use crate::telemetry::Outlets;
-use crate::telemetry::metrics::Sample;
+use crate::telemetry::metrics::{ListenerCounters, Sample};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,12 +46,14 @@ pub struct AdminContext {
 }
 
 /// A listener and its real address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BoundListener {
     /// Its name.
     pub name: Arc<str>,
     /// The address, with the port that the system chose where the configuration left that to it.
     pub address: SocketAddr,
+    /// What it counts.
+    pub counters: Arc<ListenerCounters>,
 }
 
 /// Serves the admin port on `address`, on the present runtime.

@@ -16,7 +16,7 @@ use crate::config::watch::{Event, ReadError, Source, Watcher};
 use crate::config::{self, Loaded, Problems, Surroundings};
 use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
-use crate::snapshot::source::{self, Refused, SourceStatus};
+use crate::snapshot::source::{self, Outcome, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::Outlets;
 use changes::changes;
@@ -25,7 +25,6 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -112,6 +111,7 @@ impl<E: Effects> Control<E> {
     }
 
     async fn on_event(&mut self, event: Event) {
+        self.source.begins();
         match event {
             Event::Changed(source) => self.consider(source, Cause::Source).await,
             // A refused file may be possible by now: a port may be free, a variable is not.
@@ -237,7 +237,7 @@ impl<E: Effects> Control<E> {
         let shutdown = next.model.shutdown;
         self.lifecycle
             .set_drain(Drain { delay: shutdown.drain_delay, timeout: shutdown.drain_timeout });
-        self.source.accepted.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Accepted);
         let kept: u32 = kept_in_flight(running, &next);
         let changes = changes(&running.model, &next.model, self.workers).join("; ");
         tracing::info!(
@@ -256,7 +256,7 @@ impl<E: Effects> Control<E> {
         if running.config_hash != hash {
             self.store.swap(running.with_hash(hash.clone()));
         }
-        self.source.unchanged.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Unchanged);
         self.in_sync(&hash, self.source.load().loaded_at);
         tracing::info!(
             "reload: generation {} stays: the configuration says the same",
@@ -281,7 +281,7 @@ impl<E: Effects> Control<E> {
         if cause == Cause::Files && before.refused.as_ref().is_some_and(is_same) {
             return;
         }
-        self.source.refused.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Refused);
         self.source.store(source::Source {
             hash: hash.clone(),
             refused: Some(Refused { hash, at: SystemTime::now(), errors, more }),

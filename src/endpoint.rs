@@ -5,9 +5,11 @@
 
 mod health;
 mod pass_over;
+mod probes;
 mod response_time;
 
 pub use health::{Health, HealthReport, Thresholds, Transition};
+pub use probes::{ProbeCounter, ProbeKind, ProbeResult};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
@@ -34,6 +36,7 @@ pub struct Endpoint {
     url: EndpointUrl,
     label: Arc<str>,
     requests: RequestCounter,
+    probes: ProbeCounter,
     addresses: ArcSwap<Resolution>,
     pass_over: PassOver,
     /// `health.health` once more, to be read without a lock.
@@ -70,6 +73,7 @@ impl Endpoint {
             id: NEXT_ID.fetch_add(1, Relaxed),
             label: format!("{url}/").into(),
             requests: RequestCounter::new(workers),
+            probes: ProbeCounter::default(),
             url,
             addresses: ArcSwap::default(),
             pass_over: PassOver::default(),
@@ -98,6 +102,11 @@ impl Endpoint {
     /// The requests that it answered, by class of status code.
     pub fn requests(&self) -> &RequestCounter {
         &self.requests
+    }
+
+    /// How often it was probed.
+    pub fn probes(&self) -> &ProbeCounter {
+        &self.probes
     }
 
     /// What is known of its addresses.

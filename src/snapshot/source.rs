@@ -1,9 +1,11 @@
 //! What is known of the configuration's source: a refused file is never shown as the running one.
 
+use crate::telemetry::metrics::DurationHistogram;
 use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// The state of the source, beside the running snapshot.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,53 @@ pub struct SourceStatus {
     pub refused: AtomicU64,
     /// Changes that left the model as it was.
     pub unchanged: AtomicU64,
+    timing: Mutex<Timing>,
+    durations: Durations,
+}
+
+/// What became of a change of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It became a generation.
+    Accepted,
+    /// It was refused.
+    Refused,
+    /// It left the model as it was.
+    Unchanged,
+}
+
+/// When changes of the source came to their ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    began: Option<Instant>,
+    /// When each outcome was last seen, in the order of [`Outcome::ALL`].
+    pub last: [Option<SystemTime>; Outcome::ALL.len()],
+    /// How long the last change took.
+    pub took: Option<Duration>,
+}
+
+/// How long changes took.
+#[derive(Debug)]
+struct Durations(DurationHistogram);
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(DurationHistogram::new(1))
+    }
+}
+
+impl Outcome {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Refused, Self::Unchanged];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Unchanged => "unchanged",
+        }
+    }
 }
 
 impl SourceStatus {
@@ -52,6 +101,43 @@ impl SourceStatus {
     /// Replaces the present state.
     pub fn store(&self, source: Source) {
         self.current.store(Arc::new(source));
+    }
+
+    /// A change was seen, and is looked at from now on.
+    pub fn begins(&self) {
+        self.lock().began = Some(Instant::now());
+    }
+
+    /// The change that [began](Self::begins) has come to its end.
+    pub fn ends(&self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Accepted => &self.accepted,
+            Outcome::Refused => &self.refused,
+            Outcome::Unchanged => &self.unchanged,
+        };
+        count.fetch_add(1, Relaxed);
+        let mut timing = self.lock();
+        timing.last[outcome as usize] = Some(SystemTime::now());
+        if let Some(began) = timing.began.take() {
+            let took = began.elapsed();
+            timing.took = Some(took);
+            // Only control counts here.
+            self.durations.0.record(0, took);
+        }
+    }
+
+    /// When changes came to their ends.
+    pub fn timing(&self) -> Timing {
+        *self.lock()
+    }
+
+    /// How long changes took.
+    pub fn durations(&self) -> &DurationHistogram {
+        &self.durations.0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Timing> {
+        self.timing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes so far: accepted, refused, without effect.

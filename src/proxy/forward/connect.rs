@@ -3,6 +3,7 @@
 use super::Journey;
 use crate::backend::Backend;
 use crate::backend::connection::{ConnectError, Connection, Ends, Key, expiry};
+use crate::backend::counters::OpenConnection;
 use crate::backend::exchange::Carrier;
 use crate::backend::http2::Place;
 use crate::backend::http2::connection::Connection as Http2;
@@ -66,7 +67,7 @@ impl Journey<'_> {
         }
         let connecting = Box::pin(self.open(endpoint, key));
         let connected = self.in_time(connecting).await?;
-        note(self.backend(), endpoint, &connected);
+        note(&self.context.worker, self.backend(), endpoint, &connected);
         Ok(connected?)
     }
 
@@ -76,7 +77,8 @@ impl Journey<'_> {
         let dial = async || {
             let stream = backend.dial(endpoint, &endpoint.resolution(), key.ends).connect().await?;
             let expires_at = expiry(backend.model().timeouts.max_connection_age, Instant::now());
-            Ok(Connection::new(stream, expires_at, key))
+            let open = OpenConnection::new(backend.counters(), worker.id);
+            Ok(Connection::new(stream, expires_at, key).counted(open))
         };
         let other = || {
             let mut pool = worker.pool.borrow_mut();
@@ -113,7 +115,7 @@ impl Journey<'_> {
                 backend.dial(&endpoint, &resolution, key.ends).connect_http2().await
             };
             let opened = patiently(&worker, &backend, key, dial, || None).await;
-            note(&backend, &endpoint, &opened);
+            note(&worker, &backend, &endpoint, &opened);
             let opened = opened.map(|(sender, driver)| {
                 // Ends when the pool has let the connection go and its last stream has ended.
                 tokio::task::spawn_local(async move {
@@ -123,7 +125,8 @@ impl Journey<'_> {
                 });
                 let now = Instant::now();
                 let expires_at = expiry(backend.model().timeouts.max_connection_age, now);
-                Http2::new(sender, expires_at, now)
+                let open = OpenConnection::new(backend.counters(), worker.id);
+                Http2::new(sender, expires_at, now, Some(open))
             });
             worker.pool.borrow_mut().connected(key, &connecting, opened);
         });
@@ -156,7 +159,13 @@ async fn patiently<T>(
 }
 
 /// Lets the endpoint's record show how a connect ended.
-fn note<T>(backend: &Backend, endpoint: &Endpoint, connected: &Result<T, ConnectError>) {
+fn note<T>(
+    worker: &Worker,
+    backend: &Backend,
+    endpoint: &Endpoint,
+    connected: &Result<T, ConnectError>,
+) {
+    backend.counters().connected(worker.id, connected);
     match connected {
         Ok(_) => {
             let now = Nanos::now();
