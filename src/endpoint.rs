@@ -6,10 +6,12 @@
 mod health;
 mod history;
 mod pass_over;
+mod probes;
 mod response_time;
 
 pub use health::{Health, HealthReport, Thresholds, Transition};
 pub use history::{Change, Standing};
+pub use probes::{ProbeCounter, ProbeKind, ProbeResult};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
@@ -38,6 +40,7 @@ pub struct Endpoint {
     url: EndpointUrl,
     label: Arc<str>,
     requests: RequestCounter,
+    probes: ProbeCounter,
     addresses: ArcSwap<Resolution>,
     pass_over: PassOver,
     /// `health.health` once more, to be read without a lock.
@@ -75,6 +78,7 @@ impl Endpoint {
             id: NEXT_ID.fetch_add(1, Relaxed),
             label: format!("{url}/").into(),
             requests: RequestCounter::new(workers),
+            probes: ProbeCounter::default(),
             url,
             addresses: ArcSwap::default(),
             pass_over: PassOver::default(),
@@ -109,6 +113,11 @@ impl Endpoint {
     /// The requests that it answered, by class of status code.
     pub fn requests(&self) -> &RequestCounter {
         &self.requests
+    }
+
+    /// How often it was probed.
+    pub fn probes(&self) -> &ProbeCounter {
+        &self.probes
     }
 
     /// What is known of its addresses.

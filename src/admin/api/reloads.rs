@@ -1,7 +1,7 @@
 //! `/api/v1/reloads`: what became of each look at the configuration.
 
 use super::{Context, rounded};
-use crate::snapshot::history::{self, Cause, Outcome};
+use crate::snapshot::history::{self, Cause};
 use crate::telemetry::rfc3339;
 use axum::Json;
 use axum::extract::State;
@@ -61,11 +61,7 @@ impl Reload {
     fn of(reload: &history::Reload) -> Self {
         Self {
             at: rfc3339(reload.at),
-            outcome: match reload.outcome {
-                Outcome::Accepted => "accepted",
-                Outcome::Refused => "refused",
-                Outcome::Unchanged => "unchanged",
-            },
+            outcome: reload.outcome.name(),
             generation: reload.generation,
             hash: reload.hash.clone(),
             cause: match reload.cause {
