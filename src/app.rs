@@ -1,10 +1,11 @@
 //! Wiring: from a configuration file to a running process whose real addresses are known.
 //!
-//! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, and the
-//! file watcher's.
+//! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, one that sends
+//! spans where there are traces, and the file watcher's.
 
 mod phases;
 mod ports;
+mod traces;
 
 use crate::admin::{AdminContext, BoundListener, Explain, ExplainQuery};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
@@ -18,12 +19,13 @@ use crate::proxy::{Proxy, Threads};
 use crate::snapshot::history::{Cause, Outcome, Reload};
 use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
-use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events::{EventKind, Happened};
 use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
+use crate::telemetry::traces::{Exporter, FLUSH_AT_MOST};
+use crate::telemetry::{Outlets, control_span};
 use ports::{Ports, Prepared};
 use std::fmt;
 use std::io;
@@ -35,6 +37,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long a new endpoint's name may take to resolve before its snapshot runs without it.
 const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How long the last spans are sent though the drain timeout is over, or somebody insists on the end.
+const FLUSH_AFTER_END: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Clone)]
@@ -216,7 +221,7 @@ impl Running {
             lifecycle: lifecycle.clone(),
             workers,
             listeners: Arc::new(Vec::new),
-            extra: samples(&proxy, &access_log),
+            extra: samples(&proxy, &access_log, &outlets.exporter),
             explain: explain(&store),
             log: Filter::of_process(),
             outlets: outlets.clone(),
@@ -295,12 +300,26 @@ impl Running {
             }
         };
         self.access_log.finish();
+        flush(&lifecycle, &control.outlets.exporter).await;
         lifecycle.end_now();
         match cut {
             0 => tracing::info!("ended"),
             cut => tracing::warn!("ended in the middle of {cut} requests"),
         }
         cut
+    }
+}
+
+/// Sends the last spans, until somebody insists on the end, or a moment if somebody has.
+async fn flush(lifecycle: &Lifecycle, exporter: &Exporter) {
+    control_span::export_by(None);
+    let is_ended = lifecycle.phase() == Phase::Ended;
+    let at_most = if is_ended { FLUSH_AFTER_END } else { FLUSH_AT_MOST };
+    let exporter = exporter.clone();
+    tokio::select! {
+        // On a thread of its own, since it blocks: signals and `/metrics` are served meanwhile.
+        _ = tokio::task::spawn_blocking(move || exporter.shutdown(at_most)) => {}
+        () = lifecycle.wait_for(Phase::Ended), if !is_ended => {}
     }
 }
 
@@ -352,8 +371,10 @@ fn explain(store: &Arc<Store>) -> Arc<Explain> {
 fn samples(
     proxy: &Proxy,
     access_log: &Arc<AccessLog>,
+    exporter: &Exporter,
 ) -> Arc<dyn Fn() -> Vec<Sample> + Send + Sync> {
     let (proxy, access_log) = (proxy.clone(), Arc::clone(access_log));
+    let exporter = exporter.clone();
     let control = tokio::runtime::Handle::current().metrics();
     Arc::new(move || {
         let mut samples = vec![
@@ -365,6 +386,7 @@ fn samples(
         let shared = proxy.shared();
         samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &shared.refused));
         samples.extend(Sample::by_code(&metrics::REQUESTS_ANSWERED, &shared.own_answers));
+        samples.extend(Sample::spans(exporter.counts()));
         samples
     })
 }

@@ -19,8 +19,8 @@ use crate::model::Model;
 use crate::snapshot::history::{Cause, Outcome, Reload};
 use crate::snapshot::source::{self, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
-use crate::telemetry::Outlets;
 use crate::telemetry::events::{EventKind, Happened};
+use crate::telemetry::{Outlets, control_span};
 use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
@@ -155,6 +155,7 @@ impl<E: Effects> Control<E> {
 
     /// Makes `source` run, or says why it cannot.
     async fn consider(&mut self, source: Source, look: Look) {
+        let (span, before) = (control_span::Reload::begin(), self.store.load().generation);
         let hash = config::hash(&source.bytes);
         let loaded = self.load(&source).await;
         let files = match &loaded {
@@ -167,8 +168,14 @@ impl<E: Effects> Control<E> {
             Err(problems) => Err(Refusal::Invalid(problems)),
         };
         match outcome {
-            Ok(()) => self.running = self.latest.clone(),
-            Err(refusal) => self.refuse(Some(hash), &refusal, look),
+            Ok(()) => {
+                span.done(self.store.load().generation, before);
+                self.running = self.latest.clone();
+            }
+            Err(refusal) => {
+                span.refused(before, &refusal);
+                self.refuse(Some(hash), &refusal, look);
+            }
         }
         self.follow();
     }

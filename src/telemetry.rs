@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod context;
+pub mod control_span;
 pub mod events;
 pub mod log;
 pub mod metrics;

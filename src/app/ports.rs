@@ -1,13 +1,15 @@
 //! Every port that the process has: bound before a snapshot runs, put to use and given back after.
 
-use super::{Bound, Listeners, RESOLVE_AT_MOST};
+use super::{Bound, Listeners, RESOLVE_AT_MOST, traces};
 use crate::admin::{self, AdminContext, AdminServer, BoundListener};
 use crate::control::Effects;
-use crate::model::{Listener, Model};
+use crate::model::{Listener, Model, TraceExporter};
 use crate::probe;
 use crate::proxy::Proxy;
 use crate::snapshot::Snapshot;
 use crate::socket;
+use crate::telemetry::control_span;
+use crate::telemetry::traces::Options as TraceOptions;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,8 @@ pub(super) struct Ports {
     listeners: Arc<Mutex<Vec<Open>>>,
     admin: Option<Served>,
     probes: Option<Served>,
+    /// Where spans go.
+    traces: Option<TraceExporter>,
 }
 
 /// A listener that accepts.
@@ -43,6 +47,8 @@ pub(super) struct Prepared {
     sockets: Vec<(Listener, SocketAddr, Vec<TcpListener>)>,
     admin: Change,
     probes: Change,
+    /// Where spans are to go, if that changes.
+    traces: Option<Option<(TraceExporter, TraceOptions)>>,
 }
 
 /// What becomes of an admin or probes port.
@@ -70,7 +76,8 @@ impl Ports {
             };
             lock(&shown).iter().map(bound).collect()
         });
-        Self { proxy, workers, loopback_only, context, listeners, admin: None, probes: None }
+        let (admin, probes, traces) = (None, None, None);
+        Self { proxy, workers, loopback_only, context, listeners, admin, probes, traces }
     }
 
     /// Gives the listeners' addresses whenever it is asked.
@@ -131,6 +138,29 @@ impl Ports {
                  or use `outrigger run`"
             )),
         }
+    }
+
+    /// Makes ready where spans are to go, if it is not where they go.
+    fn prepare_traces(
+        &self,
+        next: &Model,
+    ) -> Result<Option<Option<(TraceExporter, TraceOptions)>>, String> {
+        let wanted = next.traces.as_ref().map(|traces| &traces.exporter);
+        if wanted == self.traces.as_ref() {
+            return Ok(None);
+        }
+        let with_options = |exporter: &TraceExporter| {
+            traces::options(exporter).map(|options| (exporter.clone(), options))
+        };
+        wanted.map(with_options).transpose().map(Some)
+    }
+
+    fn commit_traces(&mut self, changed: Option<(TraceExporter, TraceOptions)>) {
+        let exporter = &self.context.outlets.exporter;
+        let (traces, options) = changed.unzip();
+        control_span::export_by(options.is_some().then(|| exporter.clone()));
+        exporter.apply(options);
+        self.traces = traces;
     }
 
     fn change(
@@ -207,6 +237,7 @@ impl Effects for Ports {
             sockets: self.bind_listeners(next)?,
             admin: self.change(self.admin.as_ref(), next.admin, admin::start)?,
             probes: self.change(self.probes.as_ref(), next.probes, admin::start_probes)?,
+            traces: self.prepare_traces(next)?,
         })
     }
 
@@ -217,6 +248,9 @@ impl Effects for Ports {
     fn commit(&mut self, prepared: Prepared, next: &Snapshot) -> usize {
         prepared.admin.apply(&mut self.admin);
         prepared.probes.apply(&mut self.probes);
+        if let Some(changed) = prepared.traces {
+            self.commit_traces(changed);
+        }
         self.commit_listeners(prepared.sockets, next)
     }
 }

@@ -7,11 +7,13 @@ use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, Thresholds, Transition};
 use crate::model::Probe;
 use crate::snapshot::Store;
+use crate::telemetry::control_span;
 use crate::telemetry::events::{EventKind, Events, Happened};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{Instrument, Span};
 
 /// The first probes of all endpoints are spread over this time: soon, because readiness waits for them, but not in
 /// the same instant.
@@ -38,10 +40,15 @@ impl<N: Network> Prober<N> {
         let (mut first, mut failing) = (true, false);
         loop {
             let started = Instant::now();
+            let span = self.span(&job, &mut rng);
             match &job {
                 Job::Resolve => self.resolve().await,
-                Job::Health { probe, thresholds } => self.health(probe, *thresholds).await,
-                Job::Latency { probe } => failing = self.latency(probe, failing).await,
+                Job::Health { probe, thresholds } => {
+                    self.health(probe, *thresholds).instrument(span).await;
+                }
+                Job::Latency { probe } => {
+                    failing = self.latency(probe, failing).instrument(span).await;
+                }
             }
             drop(first_answer.take());
             // The second time spreads the probes of many endpoints, and of many processes started together.
@@ -59,6 +66,21 @@ impl<N: Network> Prober<N> {
             Job::Resolve | Job::Health { .. } | Job::Latency { .. } => SPREAD,
         };
         spread.mul_f64(rng.f64())
+    }
+
+    /// The span of the next probe, where there are traces and chance has it sampled.
+    fn span(&self, job: &Job, rng: &mut fastrand::Rng) -> Span {
+        let kind = match job {
+            Job::Resolve => return Span::none(),
+            Job::Health { .. } => "health",
+            Job::Latency { .. } => "latency",
+        };
+        let Some(sampling) = self.store.load().model.traces.as_ref().map(|traces| traces.sampling)
+        else {
+            return Span::none();
+        };
+        let is_sampled = rng.f64() < sampling.ratio.value();
+        control_span::probe(kind, &self.backend, self.endpoint.name(), is_sampled)
     }
 
     async fn resolve(&self) {
@@ -80,7 +102,9 @@ impl<N: Network> Prober<N> {
     /// Probes once, as the running configuration speaks to the endpoint; `None` when its backend is gone.
     async fn check(&self, probe: &Probe) -> Option<Result<Duration, Failure>> {
         let backend = Arc::clone(self.store.load().backend(&self.backend)?);
-        Some(self.network.check(&backend, &self.endpoint, probe).await)
+        let found = self.network.check(&backend, &self.endpoint, probe).await;
+        control_span::probed(found.as_ref().err().map(|failure| failure as _));
+        Some(found)
     }
 
     async fn health(&self, probe: &Probe, thresholds: Thresholds) {

@@ -2,15 +2,17 @@
 //!
 //! A thread writes it, so that whoever says something goes on, even if nobody reads it.
 
+use super::control_span;
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines, reload};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -194,25 +196,21 @@ fn dispatch<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = lines::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
         .log_internal_errors(false);
-    let (subscriber, apply): (Box<dyn Subscriber + Send + Sync>, Apply) = match format {
-        Format::Text => {
-            let builder = builder.with_target(false).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter)))
-        }
-        Format::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter)))
-        }
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Text => Box::new(lines.with_target(false)),
+        Format::Json => Box::new(lines.json().flatten_event(true)),
     };
-    (tracing::Dispatch::from(subscriber), apply)
+    let (filter, handle) = reload::Layer::new(filter);
+    // Spans of the control plane are for a collector; no line tells of them.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != control_span::TARGET));
+    let subscriber = Registry::default().with(lines.with_filter(filter));
+    let dispatch = tracing::Dispatch::new(subscriber.with(control_span::layer()));
+    (dispatch, Box::new(move |filter| handle.reload(filter)))
 }
 
 /// Standard error, each line in one write, so that lines of several threads do not mix.
@@ -318,6 +316,17 @@ mod tests {
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["message"], "reload");
         assert_eq!(line["generation"], 7);
+    }
+
+    #[test]
+    fn no_line_tells_of_the_control_planes_spans() {
+        for (filter, format) in [("trace", Format::Text), ("outrigger=trace", Format::Json)] {
+            let text = logged(filter, format, || {
+                let span = control_span::probe("health", "demo", "http://127.0.0.1:1", true);
+                span.in_scope(|| tracing::info!("said"));
+            });
+            assert!(text.contains("said") && !text.contains("probe"), "{text}");
+        }
     }
 
     #[test]

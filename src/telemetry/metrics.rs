@@ -1,6 +1,7 @@
 //! Every metric: its name, its meaning, and the counters behind it.
 
 use super::sharded::Sharded;
+use super::traces::SpanCounts;
 use std::time::Duration;
 
 /// Upper bounds of the duration histogram's buckets, in seconds; the last bucket has no bound.
@@ -99,6 +100,14 @@ impl Sample {
         Self { metric: &TASKS, labels: vec![runtime], value: alive as f64 }
     }
 
+    /// Samples of [`SPANS`], one for each thing that may become of a span.
+    pub fn spans(counts: SpanCounts) -> [Self; 3] {
+        let SpanCounts { exported, failed, dropped } = counts;
+        [("exported", exported), ("failed", failed), ("dropped", dropped)].map(
+            |(outcome, spans)| Self { metric: &SPANS, labels: vec![outcome], value: spans as f64 },
+        )
+    }
+
     /// A sample per class of status code of `metric`, which has the label `code`.
     pub fn by_code(metric: &'static Metric, counter: &RequestCounter) -> Vec<Self> {
         let totals = CODE_CLASSES.into_iter().zip(counter.totals());
@@ -162,6 +171,8 @@ metrics! {
         "Open connections from clients.";
     ACCESS_LOG_DROPPED = Counter "outrigger_access_log_dropped_total" []
         "Lines of the access log that were dropped: their output is full, gone or too slow.";
+    SPANS = Counter "outrigger_spans_total" ["outcome"]
+        "Spans of traces: exported: the collector took them; failed: it refused them, or not in time; dropped: too many waited.";
     REQUEST_DURATION = Histogram "outrigger_request_duration_seconds" ["backend"]
         "Time from a request's head to the end of its response.";
     RETRIES = Counter "outrigger_retries_total" ["backend"]
