@@ -46,10 +46,20 @@ struct Reload {
 #[expect(dead_code, reason = "it describes what others serialise")]
 pub(super) struct ConfigError {
     message: String,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// What is allowed instead.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    allowed: Option<String>,
+    /// What was probably meant.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
 }
 
 pub(in crate::admin) async fn get(State(context): Context) -> Json<Reloads> {
