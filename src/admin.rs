@@ -1,12 +1,20 @@
 //! The admin port, which tells everything about this process, and the probes port, which tells kubelet and
-//! Prometheus what they need. Both only ever read, and both answer from the control runtime, however busy the
-//! workers are.
+//! Prometheus what they need. Both answer from the control runtime, however busy the workers are.
+//!
+//! `paths` is the table of all that can be asked: the router, the list that a 404 shows, `Allow` and the OpenAPI document come
+//! from it.
 
+mod api;
+mod dashboard;
 mod metrics;
+mod openapi;
+mod paths;
 mod process;
+mod query;
+mod refusal;
 mod routes;
 mod server;
-mod status;
+mod stream;
 
 pub use server::{AdminServer, BindError};
 
@@ -14,9 +22,11 @@ use crate::lifecycle::Lifecycle;
 use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
 use crate::telemetry::Outlets;
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::Sample;
+use http::Method;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,6 +45,10 @@ pub struct AdminContext {
     pub listeners: Arc<dyn Fn() -> Vec<BoundListener> + Send + Sync>,
     /// Gives the numbers that others keep and that `/metrics` shows besides its own.
     pub extra: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+    /// Says where a request would go, and why, or what is wrong with the question.
+    pub explain: Arc<Explain>,
+    /// What is logged.
+    pub log: Filter,
     /// What happened lately, and requests worth a look.
     pub outlets: Outlets,
     /// The version of the program.
@@ -45,6 +59,24 @@ pub struct AdminContext {
     pub started_at: SystemTime,
 }
 
+/// Explains a request.
+pub type Explain = dyn Fn(&ExplainQuery) -> Result<serde_json::Value, String> + Send + Sync;
+
+/// A request that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainQuery {
+    /// The URL that the client asks for.
+    pub url: String,
+    /// The method.
+    pub method: Method,
+    /// Header fields: a name, a colon and a value.
+    pub headers: Vec<String>,
+    /// The listener that it comes by; `None` for the one with the URL's port.
+    pub listener: Option<String>,
+    /// The address that it comes from.
+    pub client_address: Option<IpAddr>,
+}
+
 /// A listener and its real address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundListener {
@@ -52,6 +84,10 @@ pub struct BoundListener {
     pub name: Arc<str>,
     /// The address, with the port that the system chose where the configuration left that to it.
     pub address: SocketAddr,
+    /// The address as configured.
+    pub configured: SocketAddr,
+    /// How many connections it has.
+    pub connections: usize,
 }
 
 /// Serves the admin port on `address`, on the present runtime.

@@ -3,20 +3,25 @@
 //! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, one that sends
 //! spans where there are traces, and the file watcher's.
 
+mod phases;
 mod ports;
 mod traces;
 
-use crate::admin::{AdminContext, BoundListener};
+use crate::admin::{AdminContext, BoundListener, Explain, ExplainQuery};
 use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
 use crate::config::{self, Expired, Loaded, Problems, Surroundings};
 use crate::control::{Control, Effects, Origin, patiently, worker_count};
+use crate::explain::{Case, Question, Request};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::{Listener, Model};
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
+use crate::snapshot::history::{Cause, Outcome, Reload};
 use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::events::{EventKind, Happened};
+use crate::telemetry::log::Filter;
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use crate::telemetry::traces::{Exporter, FLUSH_AT_MOST};
@@ -173,6 +178,7 @@ struct Running {
 
 impl Running {
     async fn start(options: Options) -> Result<Self, StartError> {
+        let began = tokio::time::Instant::now();
         let lifecycle = Lifecycle::new();
         let starting = lifecycle.hold_ready("configuration");
         let signals = Signals::install()?;
@@ -197,7 +203,7 @@ impl Running {
             .map_err(|reason| StartError::Compile(format!("{}: {reason}", path.display())))?;
         probe::resolve_all(&snapshot, RESOLVE_AT_MOST).await;
         let store = Arc::new(Store::new(snapshot));
-        let status = source_status(&path, hash);
+        let status = source_status(&path, hash.clone());
 
         let outlets = Outlets::default();
         let access_log = Arc::new(AccessLog::start()?);
@@ -216,6 +222,8 @@ impl Running {
             workers,
             listeners: Arc::new(Vec::new),
             extra: samples(&proxy, &access_log, &outlets.exporter),
+            explain: explain(&store),
+            log: Filter::of_process(),
             outlets: outlets.clone(),
             version: crate::VERSION,
             commit: crate::COMMIT,
@@ -235,6 +243,10 @@ impl Running {
         };
         ports.commit(prepared, &store.load());
         let bound = ports.bound();
+        let start = Reload::new(Outcome::Accepted, Cause::Start, 1, Some(hash));
+        status.history.note(Reload { duration: began.elapsed(), ..start });
+        let text = format!("generation 1 runs: {}", path.display());
+        outlets.events.publish(Happened::to_process(EventKind::Reload, text));
         let origin = Origin { source, files: named };
         let control = Control {
             store,
@@ -265,6 +277,9 @@ impl Running {
         drop(self.starting);
         announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
+        let events = Arc::clone(&self.control.outlets.events);
+        let told = lifecycle.clone();
+        tokio::spawn(async move { phases::tell(told, &events).await });
         // Owned to the end: the admin and probes ports tell of the closing, too.
         let mut control = self.control;
         tokio::select! {
@@ -337,6 +352,19 @@ fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
         refused: None,
     });
     Arc::new(status)
+}
+
+/// Explains requests by the snapshot that runs when it is asked.
+fn explain(store: &Arc<Store>) -> Arc<Explain> {
+    let store = Arc::clone(store);
+    Arc::new(move |query| {
+        let ExplainQuery { url, method, headers, listener, client_address } = query;
+        let question = Question { url, method, headers, client_address: *client_address };
+        let request = Request::new(&question).map_err(|wrong| wrong.to_string())?;
+        let snapshot = store.load();
+        let case = Case::new(&snapshot, &request, listener.as_deref());
+        Ok(case.map_err(|wrong| wrong.to_string())?.json())
+    })
 }
 
 /// What the data plane counts besides its backends. To be called on the control runtime.

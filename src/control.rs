@@ -16,8 +16,10 @@ use crate::config::watch::{Event, ReadError, Source, Watcher};
 use crate::config::{self, Loaded, Problems, Surroundings};
 use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
+use crate::snapshot::history::{Cause, Outcome, Reload};
 use crate::snapshot::source::{self, Refused, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
+use crate::telemetry::events::{EventKind, Happened};
 use crate::telemetry::{Outlets, control_span};
 use changes::changes;
 use serde_json::json;
@@ -56,13 +58,18 @@ pub struct Origin {
     pub files: Vec<PathBuf>,
 }
 
-/// Why the configuration is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Its source, or somebody who asked: he waits for an answer.
-    Source,
-    /// The files that it names: where nothing comes of it, nothing is said.
-    Files,
+/// A look at the configuration. Where nothing comes of one whose cause are the files that it names, nothing is said: in the other
+/// cases somebody waits for an answer.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    cause: Cause,
+    began: Instant,
+}
+
+impl Look {
+    fn of(cause: Cause) -> Self {
+        Self { cause, began: Instant::now() }
+    }
 }
 
 /// The loop that follows the source.
@@ -102,45 +109,52 @@ impl<E: Effects> Control<E> {
     pub async fn run(&mut self) {
         self.follow();
         let mut days = tokio::time::interval_at(Instant::now() + DAY, DAY);
+        let mut asked = Cause::File;
         loop {
             tokio::select! {
-                event = self.watcher.next() => self.on_event(event).await,
-                () = self.lifecycle.reload_requested() => self.watcher.force(),
+                event = self.watcher.next() => {
+                    let cause = std::mem::replace(&mut asked, Cause::File);
+                    self.on_event(event, Look::of(cause)).await;
+                }
+                () = self.lifecycle.reload_requested() => {
+                    asked = Cause::Signal;
+                    self.watcher.force();
+                }
                 _ = days.tick() => expiry::tell(&self.store.load(), SystemTime::now()),
             }
         }
     }
 
-    async fn on_event(&mut self, event: Event) {
+    async fn on_event(&mut self, event: Event, look: Look) {
         match event {
-            Event::Changed(source) => self.consider(source, Cause::Source).await,
+            Event::Changed(source) => self.consider(source, look).await,
             // A refused file may be possible by now: a port may be free, a variable is not.
             Event::Unchanged(source) if self.source.load().refused.is_some() => {
-                self.consider(source, Cause::Source).await;
+                self.consider(source, look).await;
             }
-            Event::Unchanged(source) => self.keep(&source, Cause::Source),
-            Event::Followed => self.on_files().await,
-            Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error), Cause::Source),
+            Event::Unchanged(source) => self.keep(&source, look),
+            Event::Followed => self.on_files(Look::of(Cause::Certificates)).await,
+            Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error), look),
         }
     }
 
     /// Looks at the configuration again, because of the files that it names.
-    async fn on_files(&mut self) {
+    async fn on_files(&mut self, look: Look) {
         let refused = self.source.load().refused.clone();
         // A source that is gone, or that nobody may read, says nothing that could be looked at again.
         if refused.is_none_or(|refused| refused.hash.is_some()) {
-            self.consider(self.latest.source.clone(), Cause::Files).await;
+            self.consider(self.latest.source.clone(), look).await;
             if self.latest.source.hash == self.running.source.hash {
                 return;
             }
         }
         if self.source.load().refused.is_some() {
-            self.renew().await;
+            self.renew(look).await;
         }
     }
 
     /// Makes `source` run, or says why it cannot.
-    async fn consider(&mut self, source: Source, cause: Cause) {
+    async fn consider(&mut self, source: Source, look: Look) {
         let (span, before) = (control_span::Reload::begin(), self.store.load().generation);
         let hash = config::hash(&source.bytes);
         let loaded = self.load(&source).await;
@@ -150,7 +164,7 @@ impl<E: Effects> Control<E> {
         };
         self.latest = Origin { source, files };
         let outcome = match loaded {
-            Ok(loaded) => self.reload(loaded, &hash, cause).await,
+            Ok(loaded) => self.reload(loaded, &hash, look).await,
             Err(problems) => Err(Refusal::Invalid(problems)),
         };
         match outcome {
@@ -160,7 +174,7 @@ impl<E: Effects> Control<E> {
             }
             Err(refusal) => {
                 span.refused(before, &refusal);
-                self.refuse(Some(hash), &refusal, cause);
+                self.refuse(Some(hash), &refusal, look);
             }
         }
         self.follow();
@@ -176,24 +190,24 @@ impl<E: Effects> Control<E> {
         .await
     }
 
-    async fn reload(&mut self, loaded: Loaded, hash: &str, cause: Cause) -> Result<(), Refusal> {
+    async fn reload(&mut self, loaded: Loaded, hash: &str, look: Look) -> Result<(), Refusal> {
         let running = self.store.load();
         if loaded.model == *running.model {
-            self.keep(&self.latest.source, cause);
+            self.keep(&self.latest.source, look);
             return Ok(());
         }
-        self.swap(loaded, hash, &running).await?;
+        self.swap(loaded, hash, &running, look).await?;
         self.in_sync(hash, Some(SystemTime::now()));
         Ok(())
     }
 
     /// Gives what runs the present content of the files that it names, while the source says something else that was refused, or
     /// nothing: a certificate must not expire because somebody mistyped something.
-    async fn renew(&mut self) {
+    async fn renew(&mut self, look: Look) {
         let running = self.store.load();
         let renewed = match self.load(&self.running.source).await {
             Ok(loaded) if loaded.model == *running.model => return,
-            Ok(loaded) => self.swap(loaded, &running.config_hash, &running).await,
+            Ok(loaded) => self.swap(loaded, &running.config_hash, &running, look).await,
             Err(problems) => Err(Refusal::Invalid(problems)),
         };
         match renewed {
@@ -201,10 +215,14 @@ impl<E: Effects> Control<E> {
                 loaded_at: Some(SystemTime::now()),
                 ..(*self.source.load()).clone()
             }),
-            Err(refusal) => tracing::error!(
-                "files that generation {} names have changed, but cannot be used:\n{refusal}",
-                running.generation
-            ),
+            Err(refusal) => {
+                let generation = running.generation;
+                let text = format!(
+                    "files that generation {generation} names have changed, but cannot be used:\n{refusal}"
+                );
+                tracing::error!("{text}");
+                self.note_refusal(Some(running.config_hash.clone()), &refusal, look, text);
+            }
         }
     }
 
@@ -223,6 +241,7 @@ impl<E: Effects> Control<E> {
         loaded: Loaded,
         hash: &str,
         running: &Arc<Snapshot>,
+        look: Look,
     ) -> Result<(), Refusal> {
         for warning in loaded.warnings.list() {
             tracing::warn!("{warning}");
@@ -233,11 +252,11 @@ impl<E: Effects> Control<E> {
         let next = next.map_err(impossible)?;
         let prepared = self.effects.prepare(&next.model).map_err(impossible)?;
         self.effects.resolve(&next).await;
-        self.put(next, prepared, running);
+        self.put(next, prepared, running, look);
         Ok(())
     }
 
-    fn put(&mut self, next: Snapshot, prepared: E::Prepared, running: &Arc<Snapshot>) {
+    fn put(&mut self, next: Snapshot, prepared: E::Prepared, running: &Arc<Snapshot>, look: Look) {
         self.store.swap(next);
         let next = self.store.load();
         let closed = self.effects.commit(prepared, &next);
@@ -246,18 +265,38 @@ impl<E: Effects> Control<E> {
             .set_drain(Drain { delay: shutdown.drain_delay, timeout: shutdown.drain_timeout });
         self.source.accepted.fetch_add(1, Relaxed);
         let kept: u32 = kept_in_flight(running, &next);
-        let changes = changes(&running.model, &next.model, self.workers).join("; ");
-        tracing::info!(
-            "reload: generation {}: {changes}; {closed} connections closed, {kept} requests in flight kept",
-            next.generation
+        let changes = changes(&running.model, &next.model, self.workers);
+        let text = format!(
+            "reload: generation {}: {}; {closed} connections closed, {kept} requests in flight kept",
+            next.generation,
+            changes.join("; ")
         );
+        tracing::info!("{text}");
+        let hash = Some(next.config_hash.clone());
+        let reload = Reload::new(Outcome::Accepted, look.cause, next.generation, hash);
+        let reload = Reload { changes, connections_closed: closed, requests_kept: kept, ..reload };
+        self.note(reload, look, text);
+    }
+
+    /// Keeps a reload for those who ask later, and tells those who look on.
+    fn note(&self, reload: Reload, look: Look, text: String) {
+        self.source.history.note(Reload { duration: look.began.elapsed(), ..reload });
+        self.outlets.events.publish(Happened::to_process(EventKind::Reload, text));
+    }
+
+    fn note_refusal(&self, hash: Option<String>, refusal: &Refusal, look: Look, text: String) {
+        let (errors, more) = refusal.errors();
+        let generation = self.store.load().generation;
+        let reload = Reload::new(Outcome::Refused, look.cause, generation, hash);
+        self.note(Reload { errors, more, ..reload }, look, text);
     }
 
     /// The source says what runs already, perhaps in other words.
-    fn keep(&self, source: &Source, cause: Cause) {
+    fn keep(&self, source: &Source, look: Look) {
         let hash = config::hash(&source.bytes);
         let running = self.store.load();
-        if cause == Cause::Files && running.config_hash == hash && self.source.load().in_sync() {
+        let by_files = look.cause == Cause::Certificates;
+        if by_files && running.config_hash == hash && self.source.load().in_sync() {
             return;
         }
         if running.config_hash != hash {
@@ -265,10 +304,11 @@ impl<E: Effects> Control<E> {
         }
         self.source.unchanged.fetch_add(1, Relaxed);
         self.in_sync(&hash, self.source.load().loaded_at);
-        tracing::info!(
-            "reload: generation {} stays: the configuration says the same",
-            running.generation
-        );
+        let generation = running.generation;
+        let text =
+            format!("reload: generation {generation} stays: the configuration says the same");
+        tracing::info!("{text}");
+        self.note(Reload::new(Outcome::Unchanged, look.cause, generation, Some(hash)), look, text);
     }
 
     fn in_sync(&self, hash: &str, loaded_at: Option<SystemTime>) {
@@ -280,22 +320,24 @@ impl<E: Effects> Control<E> {
         });
     }
 
-    fn refuse(&self, hash: Option<String>, refusal: &Refusal, cause: Cause) {
+    fn refuse(&self, hash: Option<String>, refusal: &Refusal, look: Look) {
         let before = self.source.load();
         let (errors, more) = refusal.errors();
         let is_same =
             |known: &Refused| (&known.hash, &known.errors, known.more) == (&hash, &errors, more);
-        if cause == Cause::Files && before.refused.as_ref().is_some_and(is_same) {
+        if look.cause == Cause::Certificates && before.refused.as_ref().is_some_and(is_same) {
             return;
         }
         self.source.refused.fetch_add(1, Relaxed);
         self.source.store(source::Source {
             hash: hash.clone(),
-            refused: Some(Refused { hash, at: SystemTime::now(), errors, more }),
+            refused: Some(Refused { hash: hash.clone(), at: SystemTime::now(), errors, more }),
             ..(*before).clone()
         });
         let generation = self.store.load().generation;
-        tracing::error!("reload refused; generation {generation} goes on serving:\n{refusal}");
+        let text = format!("reload refused; generation {generation} goes on serving:\n{refusal}");
+        tracing::error!("{text}");
+        self.note_refusal(hash, refusal, look, text);
     }
 }
 

@@ -4,17 +4,21 @@
 //! name and the URL as configured, never an address.
 
 mod health;
+mod history;
 mod pass_over;
 mod response_time;
 
 pub use health::{Health, HealthReport, Thresholds, Transition};
+pub use history::{Change, Standing};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
 use crate::model::{EndpointUrl, LatencyProbe};
 use crate::telemetry::metrics::RequestCounter;
 use arc_swap::ArcSwap;
+use history::History;
 use pass_over::PassOver;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +43,7 @@ pub struct Endpoint {
     /// `health.health` once more, to be read without a lock.
     health_now: AtomicU8,
     health: Mutex<HealthReport>,
+    history: History,
     /// A [`Nanos`]; 0 when there was no slow start.
     slow_start_since: AtomicU64,
     speaks_http10: AtomicBool,
@@ -75,6 +80,7 @@ impl Endpoint {
             pass_over: PassOver::default(),
             health_now: AtomicU8::new(Health::Unknown as u8),
             health: Mutex::default(),
+            history: History::default(),
             slow_start_since: AtomicU64::new(0),
             speaks_http10: AtomicBool::new(false),
         }
@@ -201,6 +207,7 @@ impl Endpoint {
         let mut report = self.lock_health();
         let transition = report.record(now, outcome, thresholds)?;
         self.health_now.store(transition.to as u8, Relaxed);
+        self.note(now, transition.from.into(), transition.to.into(), transition.reason.clone());
         if (transition.from, transition.to) == (Health::Unhealthy, Health::Healthy) {
             self.hot.response_time.forget();
             self.begin_slow_start(now);
@@ -215,6 +222,9 @@ impl Endpoint {
         if report.health == Health::Unhealthy {
             self.begin_slow_start(now);
         }
+        if report.health != Health::Unknown {
+            self.note(now, report.health.into(), Standing::Unknown, None);
+        }
         *report = HealthReport::default();
         self.health_now.store(Health::Unknown as u8, Relaxed);
     }
@@ -224,10 +234,24 @@ impl Endpoint {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a connection that could not be established: the endpoint is passed over from now on,
-    /// longer with each failure in a row. Returns the moment until when.
-    pub fn connect_failed(&self, now: Nanos) -> Nanos {
-        self.pass_over.failed(now, self.id)
+    /// The last changes of its health and the last pass-overs, the latest last.
+    pub fn history(&self) -> Vec<Change> {
+        self.history.list()
+    }
+
+    fn note(&self, at: Nanos, from: Standing, to: Standing, reason: Option<Arc<str>>) {
+        self.history.note(Change { at, from, to, reason });
+    }
+
+    /// Takes note of a connection that could not be established, and why: the endpoint is passed over from now on,
+    /// longer with each failure in a row. Returns the moment until when, and whether this failure is the first in the row.
+    pub fn connect_failed(&self, now: Nanos, reason: &dyn fmt::Display) -> (Nanos, bool) {
+        let (until, is_first) = self.pass_over.failed(now, self.id);
+        if is_first {
+            let reason = Some(reason.to_string().into());
+            self.note(now, Standing::Serving, Standing::PassedOver, reason);
+        }
+        (until, is_first)
     }
 
     /// Takes note of a connection that was established at `now`; returns whether that ended a pass-over.
@@ -238,6 +262,7 @@ impl Endpoint {
         let pass_overs = self.pass_over.succeeded();
         if pass_overs > 0 {
             self.hot.response_time.forget();
+            self.note(now, Standing::PassedOver, Standing::Serving, None);
         }
         if pass_overs >= OUTAGE {
             self.begin_slow_start(now);
@@ -376,7 +401,7 @@ mod tests {
         endpoint.record_failure(Nanos(1));
         assert!(!endpoint.connected(Nanos(1)));
         assert!(endpoint.latency().is_some());
-        endpoint.connect_failed(Nanos(2));
+        endpoint.connect_failed(Nanos(2), &"refused");
         assert!(endpoint.connected(Nanos(3)));
         assert_eq!((endpoint.latency(), endpoint.passed_over_until()), (None, Nanos(0)));
         endpoint.record_failure(Nanos(4));
@@ -404,13 +429,43 @@ mod tests {
     #[test]
     fn after_an_outage_it_begins_slowly_and_after_a_hiccup_it_does_not() {
         let endpoint = endpoint();
-        let until = endpoint.connect_failed(Nanos(1000));
-        endpoint.connect_failed(until);
+        let (until, _) = endpoint.connect_failed(Nanos(1000), &"refused");
+        endpoint.connect_failed(until, &"refused");
         endpoint.connected(until);
         assert_eq!(endpoint.slow_start_since(), Nanos(0));
-        let back = (0..3).fold(until, |now, _| endpoint.connect_failed(now));
+        let back = (0..3).fold(until, |now, _| endpoint.connect_failed(now, &"refused").0);
         assert!(back.since(until) > Duration::from_millis(500));
         endpoint.connected(back);
         assert_eq!(endpoint.slow_start_since(), back);
+    }
+
+    #[test]
+    fn its_history_tells_each_change_of_health_and_each_row_of_pass_overs_once() {
+        let endpoint = endpoint();
+        endpoint.record_probe(Nanos(1), Ok(()), THRESHOLDS);
+        endpoint.record_probe(Nanos(2), Ok(()), THRESHOLDS);
+        endpoint.record_probe(Nanos(3), Err("status 503"), THRESHOLDS);
+        let (until, _) = endpoint.connect_failed(Nanos(1000), &"connection refused");
+        endpoint.connect_failed(until, &"timed out");
+        endpoint.connected(until);
+        endpoint.connected(until);
+        endpoint.forget_health(until + Duration::from_secs(1));
+        endpoint.forget_health(until + Duration::from_secs(2));
+        let told: Vec<_> = endpoint
+            .history()
+            .iter()
+            .map(|change| {
+                let reason = change.reason.as_deref().unwrap_or("");
+                format!("{} → {} {reason}", change.from.name(), change.to.name())
+            })
+            .collect();
+        let expected = [
+            "unknown → healthy ",
+            "healthy → unhealthy status 503",
+            "serving → passed over connection refused",
+            "passed over → serving ",
+            "unhealthy → unknown ",
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -27,6 +27,8 @@ pub mod control;
 pub mod probe;
 pub mod proxy;
 
+pub mod explain;
+
 pub mod app;
 
 pub mod cli;
@@ -59,6 +61,8 @@ pub const FLOORS: &[&[&str]] = &[
     &["snapshot"],
     // The running parts; none imports another.
     &["proxy", "probe", "admin", "control"],
+    // What would become of a request.
+    &["explain"],
     // Wiring.
     &["app"],
     &["cli"],

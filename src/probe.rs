@@ -43,8 +43,8 @@ pub struct Probes {
 
 /// Starts the probers of the running snapshot and of all that follow it, on the present runtime.
 ///
-/// Changes of health are told to `events`. Drops `ready` when every endpoint has had the first answer of each of its probes, good or bad: after five
-/// seconds at the latest, and at once where there is no probe.
+/// Changes of health are told to `events`. Drops `ready` when every endpoint has had the first answer of each of its probes,
+/// good or bad: after five seconds at the latest, and at once where there is no probe.
 pub fn start(store: Arc<Store>, events: Arc<Events>, ready: ReadyGuard) -> Probes {
     start_on(System, store, events, ready)
 }
@@ -55,7 +55,6 @@ fn start_on(
     events: Arc<Events>,
     ready: ReadyGuard,
 ) -> Probes {
-    let _ = events;
     let (first_answer, mut first_answers) = mpsc::channel(1);
     let mut supervisor = Supervisor {
         first_answer: first_answer.downgrade(),
@@ -63,7 +62,8 @@ fn start_on(
         store,
         network,
         running: HashMap::new(),
-        panics: Panics::default(),
+        panics: Panics::new(Arc::clone(&events)),
+        events,
     };
     supervisor.reconcile();
     drop(first_answer);
@@ -109,6 +109,7 @@ struct Supervisor<N> {
     network: N,
     running: HashMap<(u64, Kind), Running>,
     panics: Panics,
+    events: Arc<Events>,
     /// Held by every prober until its first answer; cannot be had any more when the first round is over.
     first_answer: mpsc::WeakSender<()>,
 }
@@ -194,6 +195,7 @@ impl<N: Network> Supervisor<N> {
             store: Arc::clone(&self.store),
             network: self.network.clone(),
             panics: self.panics.clone(),
+            events: Arc::clone(&self.events),
         };
         // Readiness does not wait for DNS: a name that does not resolve fails its probes.
         let first_answer = self.first_answer.upgrade().filter(|_| job.kind() != Kind::Resolve);

@@ -1,5 +1,6 @@
 //! The immutable compiled form of one configuration, and the store that swaps it as one pointer.
 
+pub mod history;
 pub mod source;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ pub mod traces;
 use events::Events;
 use requests::KeptRequests;
 use std::sync::Arc;
+use std::time::SystemTime;
 use traces::Exporter;
 
 /// Where the process tells of itself, besides its log and its counters; clones lead to the same.
@@ -25,4 +26,13 @@ pub struct Outlets {
     pub requests: Arc<KeptRequests>,
     /// Traces, on their way to a collector.
     pub exporter: Exporter,
+}
+
+/// A time to the millisecond, in UTC (RFC 3339): `2027-02-01T09:30:00.250Z`.
+pub fn rfc3339(at: SystemTime) -> String {
+    match jiff::Timestamp::try_from(at) {
+        Ok(at) => format!("{at:.3}"),
+        // Beyond the year 9999.
+        Err(error) => error.to_string(),
+    }
 }

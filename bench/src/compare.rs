@@ -5,6 +5,7 @@ mod report;
 pub(crate) mod scenario;
 
 use crate::Result;
+use crate::collector::Collector;
 use crate::endpoint::Endpoint;
 use crate::load::{Load, Pace, Run};
 use crate::machine;
@@ -128,12 +129,14 @@ fn measure(
     let (hosts, exchange) = (scenario.hosts(), scenario.exchange());
     let endpoint = Endpoint::serving(Some(plan.cores.load), scenario.endpoints, &exchange)?;
     let shape = scenario.shape(peer, plan.pace, identity)?;
+    let collector = peer.options.traces.map(|_| Collector::start(plan.cores.load)).transpose()?;
     let setting = Setting {
         endpoints: endpoint.addresses(),
         hosts: &hosts,
         shape: &shape,
         exchange: &exchange,
         identity,
+        collector: collector.as_ref().map(Collector::address),
     };
     let running = peer.start(plan.cores.proxy, &setting, work)?;
     let driven = std::thread::scope(|scope| {
@@ -153,6 +156,10 @@ fn measure(
         Some(used) => {
             let lines = running.stop_and_count_lines()?;
             peer.check_fairness(&endpoint.last_head(), lines)?;
+            let exported = collector.as_ref().is_some_and(|collector| collector.bytes() > 0);
+            if exported != peer.options.traces.is_some_and(|percent| percent > 0) {
+                return Err("what the collector got is not what should be traced".into());
+            }
             Some(ProxySample {
                 cpu_micros: used.cpu.as_secs_f64() * 1e6 / requests,
                 busy_percent: used.cpu.as_secs_f64() * 100.0 / run.elapsed.as_secs_f64(),

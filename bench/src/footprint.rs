@@ -174,6 +174,7 @@ fn one(plan: &Plan<'_>, figure: Figure, peer: &Peer) -> Result<(f64, String)> {
         endpoints: endpoint.addresses(),
         hosts: &[],
         shape: &Shape { connections, ..busy.clone() },
+        collector: None,
         exchange: &exchange,
         identity: identity.as_ref(),
     };

@@ -8,6 +8,7 @@
 
 #[cfg(target_os = "linux")]
 mod cli;
+mod collector;
 #[cfg(target_os = "linux")]
 mod compare;
 #[cfg(target_os = "linux")]

@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) reloads: Option<u32>,
     /// Have the client offer a post-quantum group.
     pub(crate) post_quantum: bool,
+    /// Trace so many percent of the requests, if there are traces.
+    pub(crate) traces: Option<u32>,
 }
 
 /// One row of the table.
@@ -60,6 +62,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) exchange: &'a Exchange,
     /// Its certificate, where the load is within TLS.
     pub(crate) identity: Option<&'a Identity>,
+    /// Where traces go.
+    pub(crate) collector: Option<SocketAddr>,
 }
 
 /// A peer that runs.
@@ -188,6 +192,10 @@ impl Peer {
         if let Some(absent) = wanted.iter().find(|header| !head.contains(*header)) {
             return Err(format!("unfair: it sends no {absent:?}, but {head:?}").into());
         }
+        let is_told = head.contains("\r\ntraceparent:");
+        if is_told != self.options.traces.is_some() {
+            return Err(format!("with traces {:?} it sends {head:?}", self.options.traces).into());
+        }
         match (self.options.access_log, lines > 0) {
             (true, false) => Err("unfair: it should write an access log, and does not".into()),
             (false, true) => Err("unfair: it writes to stdout, and should not".into()),
@@ -248,6 +256,10 @@ impl Peer {
         }
         if self.options.metrics {
             values.insert("admin", text(&admin));
+        }
+        if let Some((percent, collector)) = self.options.traces.zip(setting.collector) {
+            values.insert("collector", text(&collector));
+            values.insert("sample", text(&(f64::from(percent) / 100.0)));
         }
         values
     }
@@ -343,14 +355,27 @@ mod tests {
             };
             let (exchange, endpoints) = (&Exchange::small(), &[endpoint, endpoint][..]);
             for hosts in [&[][..], &["a.example".to_owned(), "b.example".to_owned()]] {
-                let setting = Setting { endpoints, hosts, shape: &shape, exchange, identity: None };
+                let setting = Setting {
+                    endpoints,
+                    hosts,
+                    shape: &shape,
+                    exchange,
+                    identity: None,
+                    collector: None,
+                };
                 let text = filled(&setting);
                 assert!(text.contains("127.0.0.1") && !text.contains("{{"), "{text}");
                 assert_eq!(text.contains("b.example"), !hosts.is_empty(), "{text}");
                 assert!(!text.contains(".pem"), "{text}");
             }
-            let setting =
-                Setting { endpoints, hosts: &[], shape: &shape, exchange, identity: None };
+            let setting = Setting {
+                endpoints,
+                hosts: &[],
+                shape: &shape,
+                exchange,
+                identity: None,
+                collector: None,
+            };
             let plain = filled(&setting);
             let grpc = filled(&Setting { exchange: &Exchange::grpc(), ..setting });
             assert!(grpc != plain, "nothing tells {program:?} to speak HTTP/2 to the endpoint");

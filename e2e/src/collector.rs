@@ -149,8 +149,10 @@ impl Collector {
         };
         self.running = Some(running);
         for port in [self.grpc, self.http] {
-            eventually("the collector", async || TcpStream::connect(("127.0.0.1", port)).await.ok())
-                .await;
+            eventually("the collector", async || {
+                TcpStream::connect(("127.0.0.1", port)).await.ok()
+            })
+            .await;
         }
     }
 

@@ -12,6 +12,8 @@ mod browser;
 mod certificates;
 #[path = "e2e/client_auth.rs"]
 mod client_auth;
+#[path = "e2e/dashboard.rs"]
+mod dashboard;
 #[path = "e2e/diff.rs"]
 mod diff;
 #[path = "e2e/edit.rs"]
@@ -56,6 +58,10 @@ mod switch;
 mod testssl;
 #[path = "e2e/tls.rs"]
 mod tls;
+#[path = "e2e/traces.rs"]
+mod traces;
+#[path = "e2e/traces_away.rs"]
+mod traces_away;
 #[path = "e2e/upstream_tls.rs"]
 mod upstream_tls;
 #[path = "e2e/websocket.rs"]

@@ -1,96 +1,165 @@
 //! The paths of the ports, and who may ask for them.
 
+use super::paths::{Operation, PATHS, Path, Verb};
+use super::query::Query;
+use super::refusal::{API, Refusal};
 use super::server::Port;
-use super::{AdminContext, metrics, status::Status};
-use axum::extract::{Request, State};
+use super::stream::Streams;
+use super::{AdminContext, dashboard};
+use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use std::net::IpAddr;
+use axum::{Extension, Router};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-type Context = State<Arc<AdminContext>>;
+/// What a request that changes something must have. A page of another site cannot send it: its browser would ask first, and is
+/// never allowed to (Fetch, section 4.8, CORS-preflight).
+pub(super) const WRITE_HEADER: &str = "X-Outrigger-Admin";
 
-const ADMIN: &str = "/livez    whether the process runs
-/readyz   whether clients should be sent here, and why not
-/status   what runs, as JSON
-/metrics  counters and gauges for Prometheus
-";
+/// The address of the other side of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
-const PROBES: &str = "/livez    whether the process runs
-/readyz   whether clients should be sent here, and why not
-/metrics  counters and gauges for Prometheus
-";
-
-pub(super) fn router(port: Port, context: Arc<AdminContext>) -> Router {
-    let router = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(scrape));
-    let (router, list) = match port {
-        Port::Admin => (router.route("/status", get(tell)), ADMIN),
-        Port::Probes => (router, PROBES),
+pub(super) fn router(port: Port, context: Arc<AdminContext>, streams: Streams) -> Router {
+    let is_here = |path: &&Path| match port {
+        Port::Admin => true,
+        Port::Probes => path.on_probes,
     };
-    let not_found =
-        async move || text(StatusCode::NOT_FOUND, format!("no such path; there is\n{list}"));
+    let paths: Vec<_> = PATHS.iter().filter(is_here).collect();
+    let mut router = Router::new();
+    for path in &paths {
+        router = router.route(path.path, route(path));
+    }
+    if port == Port::Admin {
+        router = router.merge(dashboard::routes());
+    }
+    let list = list(port, &paths);
+    let not_found = async move |uri: Uri| nothing_here(uri.path(), &list);
     // Layers come last, so that what has no route meets them too.
-    let router = router.fallback(not_found).layer(from_fn(read_only)).with_state(context);
+    let router = router
+        .fallback(not_found)
+        .with_state(context)
+        .layer(Extension(streams))
+        .layer(from_fn(protect));
     match port {
         Port::Admin => router.layer(from_fn(own_host_only)),
         Port::Probes => router,
     }
 }
 
-async fn livez() -> Response {
-    text(StatusCode::OK, "alive\n")
+/// What serves `path`, and what refuses the methods that it does not know.
+fn route(path: &'static Path) -> axum::routing::MethodRouter<Arc<AdminContext>> {
+    let read = move |mut request: Request, next: Next| async move {
+        match ask(path, &request) {
+            Ok(query) => {
+                request.extensions_mut().insert(query);
+                next.run(request).await
+            }
+            Err(refusal) => refusal.answer(request.uri().path()),
+        }
+    };
+    let other = async move |uri: Uri| {
+        let allowed = path.allowed();
+        let refusal =
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("only {}", allowed.join(", ")));
+        let mut response = match uri.path().starts_with(API) {
+            true => refusal.allow(allowed.clone()).into_response(),
+            false => refusal.answer(uri.path()),
+        };
+        if let Ok(allow) = HeaderValue::from_str(&allowed.join(", ")) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
+    };
+    (path.serve)().route_layer(from_fn(read)).fallback(other)
 }
 
-async fn readyz(State(context): Context, headers: HeaderMap) -> Response {
-    let reasons = context.not_ready();
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    if wants_json(&headers) {
-        let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons });
-        return (status, Json(body)).into_response();
+/// What `request` asks of `path`, if it may.
+fn ask(path: &'static Path, request: &Request) -> Result<Query, Refusal> {
+    let verb = match *request.method() {
+        Method::POST => Verb::Post,
+        Method::PUT => Verb::Put,
+        _ => Verb::Get,
+    };
+    if verb.changes() {
+        may_change(request)?;
     }
-    if reasons.is_empty() {
-        return text(status, "ready\n");
-    }
-    text(status, format!("not ready: {}\n", reasons.join("; ")))
-}
-
-async fn tell(State(context): Context) -> Json<Status> {
-    Json(Status::of(&context))
-}
-
-async fn scrape(State(context): Context) -> Response {
-    match metrics::text(&context) {
-        Ok(body) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], body).into_response(),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}\n")),
+    let operation: Option<&'static Operation> =
+        path.operations.iter().find(|operation| operation.verb == verb);
+    // kubelet and Prometheus may add what they like.
+    match operation.filter(|_| path.path.starts_with(API)) {
+        Some(operation) => Query::read(request.uri().query(), operation.parameters),
+        None => Ok(Query::default()),
     }
 }
 
-fn text(status: StatusCode, body: impl Into<String>) -> Response {
-    (status, body.into()).into_response()
-}
-
-fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("json"))
-}
-
-/// Nothing here changes anything.
-async fn read_only(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let allow = [(header::ALLOW, HeaderValue::from_static("GET, HEAD"))];
-        return (StatusCode::METHOD_NOT_ALLOWED, allow, "only GET and HEAD\n").into_response();
+/// Whether `request` may change something: it comes from this machine, and not from a web page.
+fn may_change(request: &Request) -> Result<(), Refusal> {
+    let refuse = |error: &str| Refusal::new(StatusCode::FORBIDDEN, error);
+    let peer = request.extensions().get::<Peer>();
+    if !peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback()) {
+        return Err(refuse(
+            "only this machine itself may change something here: connect to a loopback address, \
+             with `kubectl port-forward` or ssh from afar",
+        ));
     }
+    let header = request.headers().get(WRITE_HEADER);
+    if header.is_none_or(|value| value.as_bytes().trim_ascii().is_empty()) {
+        return Err(refuse(&format!(
+            "what changes something wants the header {WRITE_HEADER}, with any value, such as \
+             `curl -H '{WRITE_HEADER}: yes'`"
+        )));
+    }
+    Ok(())
+}
+
+/// What there is, for those who asked for something else.
+fn nothing_here(asked: &str, list: &str) -> Response {
+    let error = "no such path";
+    if asked.starts_with(API) {
+        let paths = PATHS.iter().map(|path| path.path);
+        return Refusal::new(StatusCode::NOT_FOUND, error).allow(paths).into_response();
+    }
+    (StatusCode::NOT_FOUND, format!("{error}; there is\n{list}")).into_response()
+}
+
+/// A line for each operation.
+fn list(port: Port, paths: &[&'static Path]) -> String {
+    let name = |path: &Path, operation: &Operation| match operation.verb {
+        Verb::Get => path.path.to_owned(),
+        verb @ (Verb::Post | Verb::Put) => format!("{} {}", verb.name(), path.path),
+    };
+    let mut rows = match port {
+        Port::Admin => vec![("/".to_owned(), "a dashboard of all of it, for people")],
+        Port::Probes => Vec::new(),
+    };
+    for path in paths {
+        rows.extend(path.operations.iter().map(|one| (name(path, one), one.summary)));
+    }
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    rows.iter().map(|(name, summary)| format!("{name:<width$}  {summary}\n")).collect()
+}
+
+/// What browsers are told about every answer. Nothing here is for pages of other sites: there are no CORS fields.
+async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let fields = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fields {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A page has its own.
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
     response
 }
 
@@ -108,8 +177,8 @@ async fn own_host_only(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let why = "the Host header must be an IP address or localhost; \
-        other names are served on `probes.address` only\n";
-    text(StatusCode::MISDIRECTED_REQUEST, why)
+        other names are served on `probes.address` only";
+    Refusal::new(StatusCode::MISDIRECTED_REQUEST, why).answer(request.uri().path())
 }
 
 /// Whether nobody else can make `host` resolve to this machine. The port is of no account: it may be forwarded.

@@ -1,8 +1,10 @@
 //! A small HTTP server that asks little of its clients and suffers little from them.
 
-use super::{AdminContext, routes};
+use super::AdminContext;
+use super::routes::{self, Peer};
+use super::stream::Streams;
 use crate::socket;
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -75,7 +77,8 @@ impl AdminServer {
         let listener = TcpListener::from_std(socket).map_err(other)?;
         let address = listener.local_addr().map_err(other)?;
         let (stop, stopped) = watch::channel(());
-        tokio::spawn(accept(listener, routes::router(port, context), stopped));
+        let router = routes::router(port, context, Streams::new(stopped.clone()));
+        tokio::spawn(accept(listener, router, stopped));
         Ok(Self { address, _stop: stop })
     }
 
@@ -88,15 +91,16 @@ impl AdminServer {
 async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let stop = stopped.clone();
-    let serve = |stream, permit: Option<OwnedSemaphorePermit>| {
-        tokio::spawn(connection(stream, router.clone(), stop.clone(), permit));
+    let serve = |(stream, peer), permit: Option<OwnedSemaphorePermit>| {
+        let router = router.clone().layer(Extension(Peer(peer)));
+        tokio::spawn(connection(stream, router, stop.clone(), permit));
     };
     let accepting = async {
         loop {
             // Never closed, so that this cannot fail.
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => serve(stream, Some(permit)),
+                Ok(accepted) => serve(accepted, Some(permit)),
                 Err(error) => {
                     tracing::warn!("admin: cannot accept a connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -111,15 +115,15 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
     // Who is on the way in, or waits to be accepted, would get a reset when the socket closes.
     if socket::let_nobody_in(&listener).is_ok() {
         let end = Instant::now() + socket::HANDSHAKE;
-        while let Ok(Ok((stream, _))) = timeout_at(end, listener.accept()).await {
-            serve(stream, None);
+        while let Ok(Ok(accepted)) = timeout_at(end, listener.accept()).await {
+            serve(accepted, None);
         }
     }
     let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, _)) = listener.accept() {
+    while let Ok((stream, peer)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            serve(stream, None);
+            serve((stream, peer), None);
         }
     }
 }

@@ -1,5 +1,11 @@
 //! The ports over real sockets.
 
+mod api;
+mod dashboard;
+mod openapi;
+mod security;
+mod stream;
+
 use super::*;
 use crate::config;
 use crate::endpoint::{Resolution, Thresholds};
@@ -38,13 +44,20 @@ fn context() -> (AdminContext, ReadyGuard) {
         refused: None,
     });
     let context = AdminContext {
+        explain: Arc::new(|query| Ok(json!({ "url": query.url, "headers": query.headers }))),
+        log: crate::telemetry::log::Filter::default(),
         outlets: crate::telemetry::Outlets::default(),
         store: Arc::new(Store::new(compile(CONFIG, None))),
         source: Arc::new(source),
         lifecycle,
         workers: 2,
         listeners: Arc::new(|| {
-            vec![BoundListener { name: "http".into(), address: ([127, 0, 0, 1], 8080).into() }]
+            vec![BoundListener {
+                name: "http".into(),
+                address: ([127, 0, 0, 1], 8080).into(),
+                configured: ([127, 0, 0, 1], 0).into(),
+                connections: 3,
+            }]
         }),
         extra: Arc::new(|| {
             let refused = names::RequestCounter::new(1);
@@ -144,6 +157,7 @@ async fn status_tells_what_runs() {
     let in_flight = (endpoint.begin(), backend.members()[1].endpoint.begin());
     drop(in_flight.1);
     backend.members()[1].endpoint.requests().record(1, Some(204));
+    backend.counters().duration.record(1, Duration::from_millis(3));
     let server = start(loopback(), context).unwrap();
     let status = status(server.address()).await;
     assert_eq!(status["version"], "0.1.0");
@@ -154,8 +168,17 @@ async fn status_tells_what_runs() {
     assert_eq!(status["runningSince"], "2023-11-14T22:13:20.500Z");
     assert_eq!(status["source"]["path"], "/etc/outrigger/config.yaml");
     assert_eq!(status["refused"], Value::Null);
-    assert_eq!(status["listeners"], json!([{ "name": "http", "address": "127.0.0.1:8080" }]));
+    assert_eq!(
+        status["listeners"],
+        json!([{ "name": "http", "address": "127.0.0.1:8080", "protocol": "http", "connections": 3 }])
+    );
+    assert_eq!(status["routes"], 1);
+    let traces =
+        json!({ "enabled": false, "endpoint": null, "exported": 0, "failed": 0, "dropped": 0 });
+    assert_eq!(status["traces"], traces);
     let backend = &status["backends"][0];
+    assert!(backend["algorithmHow"].as_str().unwrap().contains("answer soonest"));
+    assert_eq!(backend["requestsTotal"], 1);
     assert_eq!(backend["name"], "demo");
     assert_eq!(backend["algorithm"], "LeastResponseTime");
     assert_eq!(backend["panic"], false);
@@ -165,6 +188,10 @@ async fn status_tells_what_runs() {
     assert_eq!(first["health"]["reason"], "connection refused");
     assert!(first["health"]["since"].as_str().unwrap().ends_with('Z'));
     assert_eq!(first["eligible"], false);
+    let change = &first["history"][0];
+    assert_eq!((&change["from"], &change["to"]), (&json!("unknown"), &json!("unhealthy")));
+    assert_eq!(change["reason"], "connection refused");
+    assert_eq!(change["at"], first["health"]["since"]);
     assert_eq!((&first["inFlight"], &first["latencyMs"]), (&json!(1), &json!(12.0)));
     assert_eq!((&first["picks"], &first["share"]), (&json!(1), &json!(0.5)));
     assert_eq!(first["addresses"], json!(["127.0.0.1:8081"]));

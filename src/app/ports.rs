@@ -68,8 +68,12 @@ impl Ports {
         let listeners: Arc<Mutex<Vec<Open>>> = Arc::default();
         let shown = Arc::clone(&listeners);
         context.listeners = Arc::new(move || {
-            let bound =
-                |open: &Open| BoundListener { name: Arc::clone(&open.name), address: open.address };
+            let bound = |open: &Open| BoundListener {
+                name: Arc::clone(&open.name),
+                address: open.address,
+                configured: open.configured,
+                connections: open.connections.load(Relaxed),
+            };
             lock(&shown).iter().map(bound).collect()
         });
         let (admin, probes, traces) = (None, None, None);

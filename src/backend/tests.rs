@@ -155,7 +155,7 @@ fn a_client_goes_elsewhere_when_its_endpoint_is_gone_unhealthy_passed_over_or_tr
     assert!(!stays(&backend, now));
     set_health(&backend, 2, now, true);
     assert!(stays(&backend, now));
-    let until = endpoint(&backend, 2).connect_failed(now);
+    let (until, _) = endpoint(&backend, 2).connect_failed(now, &"refused");
     backend.refresh(now);
     assert!(!stays(&backend, now));
     assert!(stays(&backend, until));
@@ -198,7 +198,7 @@ fn keys_stay_where_they_are_while_others_fail_and_come_back() {
     let stayed = |(before, during): (&u16, &u16)| *before == 2 || before == during;
     assert!(before.iter().zip(&during).all(stayed) && !during.contains(&2));
     set_health(&backend, 2, now, true);
-    let until = endpoint(&backend, 3).connect_failed(now);
+    let (until, _) = endpoint(&backend, 3).connect_failed(now, &"refused");
     backend.refresh(now);
     assert!(!ports_of_keys(&backend, now).contains(&3));
     assert_eq!(ports_of_keys(&backend, until), before);

@@ -141,7 +141,7 @@ fn greeting(
         lines.push(format!("  load balancer  http://{address}/"));
     }
     if let Some(admin) = admin {
-        lines.push(format!("  its state      http://{admin}/status"));
+        lines.push(format!("  dashboard      http://{admin}/"));
     }
     let origin = if file.written { "written just now" } else { "found there" };
     let algorithms: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();

@@ -1,7 +1,8 @@
 //! `outrigger routes`: which requests go where, as a table.
 
 use super::exit::Failure;
-use super::source::{Format, Source, columns, print, print_json, share};
+use super::source::{Format, Source, print, print_json};
+use crate::model::words::{columns, share};
 use crate::model::{
     Answer, BackendRef, HeaderMatch, HostPattern, Match, Model, PathMatch, QueryMatch, Route,
 };

@@ -18,8 +18,6 @@ use std::net::SocketAddr;
 use std::time;
 use yaml::Yaml;
 
-pub use secrets::is_secret;
-
 /// The file of `model` for people to look at: every value that may be a secret is `…`.
 pub fn redacted(model: &Model) -> String {
     write(&secrets::without(model))

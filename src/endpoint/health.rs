@@ -1,5 +1,6 @@
 //! What health probes make of an endpoint: a state machine without clock or I/O.
 
+use super::history::Standing;
 use crate::clock::Nanos;
 use crate::model;
 use std::sync::Arc;
@@ -23,6 +24,16 @@ impl Health {
             Self::Unknown => "unknown",
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl From<Health> for Standing {
+    fn from(health: Health) -> Self {
+        match health {
+            Health::Unknown => Self::Unknown,
+            Health::Healthy => Self::Healthy,
+            Health::Unhealthy => Self::Unhealthy,
         }
     }
 }

@@ -19,10 +19,10 @@ const FAILURES: u64 = 0xff;
 pub(super) struct PassOver(AtomicU64);
 
 impl PassOver {
-    /// Takes note of a failed connect at `now` and returns until when the endpoint is passed over. Failures while it
-    /// is passed over were under way before and change nothing. `id` tells endpoints apart, so that they do not come
-    /// back in step.
-    pub(super) fn failed(&self, now: Nanos, id: u64) -> Nanos {
+    /// Takes note of a failed connect at `now`; returns until when the endpoint is passed over, and whether this failure is
+    /// the first since a success. Failures while it is passed over were under way before and change nothing. `id` tells
+    /// endpoints apart, so that they do not come back in step.
+    pub(super) fn failed(&self, now: Nanos, id: u64) -> (Nanos, bool) {
         let lengthen = |word: u64| {
             (word & !FAILURES <= now.0).then(|| {
                 let failures = (word & FAILURES) + 1;
@@ -30,8 +30,8 @@ impl PassOver {
                 (until.0 & !FAILURES) | failures.min(FAILURES)
             })
         };
-        let _ = self.0.fetch_update(Relaxed, Relaxed, lengthen);
-        self.until()
+        let before = self.0.fetch_update(Relaxed, Relaxed, lengthen);
+        (self.until(), before == Ok(0))
     }
 
     /// Takes note of an established connection; returns how many pass-overs in a row that ended, up to 255.
@@ -72,7 +72,8 @@ mod tests {
         let pass_over = PassOver::default();
         let mut now = START;
         for failures in 1..300u32 {
-            let until = pass_over.failed(now, 7);
+            let (until, is_first) = pass_over.failed(now, 7);
+            assert_eq!(is_first, failures == 1);
             let full = FIRST.mul_f64(2f64.powi(failures.min(20) as i32 - 1)).min(LONGEST);
             let ratio = until.since(now).as_secs_f64() / full.as_secs_f64();
             assert!((0.74..1.26).contains(&ratio), "{failures}: {ratio}");
@@ -84,9 +85,11 @@ mod tests {
     #[test]
     fn connects_that_fail_together_count_once() {
         let pass_over = PassOver::default();
-        let until = pass_over.failed(START, 1);
+        let (until, is_first) = pass_over.failed(START, 1);
+        assert!(is_first);
         for later in 0..64 {
-            assert_eq!(pass_over.failed(START + Duration::from_micros(later), 1), until);
+            let again = pass_over.failed(START + Duration::from_micros(later), 1);
+            assert_eq!(again, (until, false));
         }
         assert_eq!(pass_over.in_a_row(), 1);
     }
@@ -95,17 +98,18 @@ mod tests {
     fn a_success_ends_it_and_the_next_failure_starts_over() {
         let pass_over = PassOver::default();
         assert_eq!(pass_over.succeeded(), 0);
-        let first = pass_over.failed(START, 1);
+        let (first, _) = pass_over.failed(START, 1);
         pass_over.failed(first, 1);
         assert_eq!(pass_over.succeeded(), 2);
         assert_eq!(pass_over.succeeded(), 0);
         assert_eq!(pass_over.until(), Nanos(0));
-        assert!(pass_over.failed(START, 1) <= START + FIRST.mul_f64(1.25));
+        assert!(pass_over.failed(START, 1).0 <= START + FIRST.mul_f64(1.25));
     }
 
     #[test]
     fn endpoints_that_fail_together_do_not_come_back_in_step() {
-        let mut moments: Vec<_> = (1..=8).map(|id| PassOver::default().failed(START, id)).collect();
+        let mut moments: Vec<_> =
+            (1..=8).map(|id| PassOver::default().failed(START, id).0).collect();
         moments.sort_unstable();
         moments.dedup();
         assert_eq!(moments.len(), 8);

@@ -1,10 +1,11 @@
 //! The parts of a model in the words of its file: for the log of a reload and for the tools that explain a file.
 //!
-//! Values of header fields are never among them: they may be secrets.
+//! Values of header fields that filters set are never among them, and what a match wants of a field or parameter only if its
+//! name does not say that it is a secret.
 
 use super::{
-    Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing, HeaderChanges,
-    HeaderMatch, Match, PathMatch, PathRewrite, ProbeCheck, Protocol, ProxyProtocol,
+    Algorithm, Answer, ClientAuthMode, Filters, FixedResponse, HashKey, HashTable, Hashing,
+    HeaderChanges, HeaderMatch, Match, PathMatch, PathRewrite, ProbeCheck, Protocol, ProxyProtocol,
     ProxyProtocolVersion, QueryMatch, Ratio, Redirect, RetryConditions, SessionAffinity, SlowStart,
     TlsVersion, ValueMatch, defaults,
 };
@@ -78,6 +79,52 @@ pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
+/// `rows` with aligned columns, two spaces between them, each line after `indent`.
+pub fn columns(indent: &str, rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = format!("{indent}{}", cells.collect::<Vec<_>>().join("  "));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The part of a weight in a sum of weights.
+pub fn share(weight: u32, total: u64) -> String {
+    let percent = if total == 0 { 0.0 } else { f64::from(weight) * 100.0 / total as f64 };
+    let text = format!("{percent:.1}");
+    format!("{}%", text.trim_end_matches(".0"))
+}
+
+/// What stands for a secret.
+pub const HIDDEN: &str = "…";
+
+/// Whether the value of a header field, or of a parameter of the query, with this name is probably a secret.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let parts = [
+        "authorization",
+        "authenticat",
+        "cookie",
+        "credential",
+        "key",
+        "passw",
+        "secret",
+        "signature",
+        "token",
+    ];
+    parts.iter().any(|part| name.contains(part))
+}
+
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(method) = &self.method {
@@ -95,21 +142,23 @@ impl fmt::Display for Match {
 
 impl fmt::Display for HeaderMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.condition(self.name.as_str(), f)
+        self.value.condition(self.name.as_str(), is_secret(self.name.as_str()), f)
     }
 }
 
 impl fmt::Display for QueryMatch {
     /// With a `?`, so that it is not taken for a header field.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.condition(&format!("?{}", self.name), f)
+        self.value.condition(&format!("?{}", self.name), is_secret(&self.name), f)
     }
 }
 
 impl ValueMatch {
-    fn condition(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn condition(&self, name: &str, hidden: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Exact(_) if hidden => write!(f, "{name} = {HIDDEN}"),
             Self::Exact(value) => write!(f, "{name} = {value:?}"),
+            Self::Regex(_) if hidden => write!(f, "{name} ~ {HIDDEN}"),
             Self::Regex(regex) => write!(f, "{name} ~ {:?}", regex.as_str()),
             Self::Present => write!(f, "{name} present"),
             Self::Absent => write!(f, "{name} absent"),
@@ -265,6 +314,38 @@ impl fmt::Display for Answer {
     }
 }
 
+impl Algorithm {
+    /// How it decides, in a sentence.
+    pub const fn how(self) -> &'static str {
+        match self {
+            Self::RoundRobin => {
+                "Each endpoint in turn, as often as its weight says, spread evenly over the round."
+            }
+            Self::Random => "An endpoint by chance, as often as its weight says.",
+            Self::LeastConnections => {
+                "The endpoint with the fewest requests in flight for its weight; chance decides among equals."
+            }
+            Self::LeastResponseTime => {
+                "The endpoint that should answer soonest: its average time to the response's head, times its requests in \
+                 flight and this one, by its weight; of those that are nearly as good, the one with the fewest in flight."
+            }
+            Self::PowerOfTwoChoices => {
+                "Two endpoints by chance, and of them the one with fewer requests in flight for its weight."
+            }
+            Self::PeakEwma => {
+                "Two endpoints by chance, and of them the one that should answer sooner, where a slow answer counts at once \
+                 and is forgotten slowly."
+            }
+            Self::SourceIpHash => {
+                "Always the same endpoint for a client's address, by a hash of it, as long as the endpoint can serve."
+            }
+            Self::ConsistentHash => {
+                "Always the same endpoint for a key of the request, by a hash of it; when endpoints come or go, few keys move."
+            }
+        }
+    }
+}
+
 /// Gives values with names the names that the file has for them.
 macro_rules! named {
     ($($type:ident: $($value:ident $name:literal),+;)+) => {$(
@@ -346,5 +427,23 @@ mod tests {
             assert_eq!(percent(Ratio::new(share)), text);
         }
         assert_eq!(statuses(&[(200, 399), (404, 404)]), "200-399, 404");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            vec!["a".to_owned(), "→→→".to_owned(), "x".to_owned()],
+            vec!["long".to_owned(), "b".to_owned()],
+        ];
+        assert_eq!(columns(" ", &rows), " a     →→→  x\n long  b\n");
+    }
+
+    #[test]
+    fn shares_are_rounded_to_a_tenth() {
+        for (weight, total, text) in
+            [(1, 3, "33.3%"), (90, 100, "90%"), (0, 0, "0%"), (100, 100, "100%")]
+        {
+            assert_eq!(share(weight, total), text);
+        }
     }
 }

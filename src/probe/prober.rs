@@ -8,6 +8,7 @@ use crate::endpoint::{Endpoint, Health, Thresholds, Transition};
 use crate::model::Probe;
 use crate::snapshot::Store;
 use crate::telemetry::control_span;
+use crate::telemetry::events::{EventKind, Events, Happened};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +28,7 @@ pub(super) struct Prober<N> {
     pub(super) store: Arc<Store>,
     pub(super) network: N,
     pub(super) panics: Panics,
+    pub(super) events: Arc<Events>,
 }
 
 impl<N: Network> Prober<N> {
@@ -82,8 +84,18 @@ impl<N: Network> Prober<N> {
     }
 
     async fn resolve(&self) {
-        if resolve::resolve(&self.network, &self.endpoint, &self.backend).await {
-            self.refresh();
+        let from = self.endpoint.health();
+        if !resolve::resolve(&self.network, &self.endpoint, &self.backend).await {
+            return;
+        }
+        self.refresh();
+        let report = self.endpoint.health_report();
+        if report.health != from {
+            let (url, backend) = (self.endpoint.url(), &self.backend);
+            let (from, to) = (from.name(), report.health.name());
+            let why = report.reason.as_deref().unwrap_or("its name resolves");
+            let text = format!("endpoint {url} of backend {backend}: {from} → {to}: {why}");
+            self.events.publish(Happened::to_endpoint(EventKind::Health, backend, url, text));
         }
     }
 
@@ -101,37 +113,33 @@ impl<N: Network> Prober<N> {
         let outcome = failure.as_deref().map_or(Ok(()), Err);
         let change = self.endpoint.record_probe(Nanos::now(), outcome, thresholds);
         if let Some(change) = change {
-            self.log(&change);
+            self.tell(&change);
             self.refresh();
         }
     }
 
-    fn log(&self, change: &Transition) {
+    /// Says it in the log and to those who look on.
+    fn tell(&self, change: &Transition) {
         let (url, backend) = (self.endpoint.url(), &self.backend);
         let (from, to) = (change.from.name(), change.to.name());
         let probes = match change.in_a_row {
             1 => "a probe".to_owned(),
             count => format!("{count} probes in a row"),
         };
-        match (&change.reason, change.in_a_row) {
+        let outcome = match (&change.reason, change.in_a_row) {
+            (None, _) => "passed".to_owned(),
+            (Some(reason), 1) => format!("failed: {reason}"),
+            (Some(reason), _) => format!("failed, the last with: {reason}"),
+        };
+        let text =
+            format!("endpoint {url} of backend {backend}: {from} → {to}: {probes} {outcome}");
+        match &change.reason {
             // What was to be expected is no news.
-            (None, _) if change.from == Health::Unknown => {
-                tracing::debug!(
-                    "endpoint {url} of backend {backend}: {from} → {to}: {probes} passed"
-                );
-            }
-            (None, _) => {
-                tracing::info!(
-                    "endpoint {url} of backend {backend}: {from} → {to}: {probes} passed"
-                );
-            }
-            (Some(reason), 1) => tracing::warn!(
-                "endpoint {url} of backend {backend}: {from} → {to}: {probes} failed: {reason}"
-            ),
-            (Some(reason), _) => tracing::warn!(
-                "endpoint {url} of backend {backend}: {from} → {to}: {probes} failed, the last with: {reason}"
-            ),
+            None if change.from == Health::Unknown => tracing::debug!("{text}"),
+            None => tracing::info!("{text}"),
+            Some(_) => tracing::warn!("{text}"),
         }
+        self.events.publish(Happened::to_endpoint(EventKind::Health, backend, url, text));
     }
 
     /// Returns whether the probe failed, which is logged only when it is new.

@@ -120,20 +120,9 @@ impl PassedOn<'_> {
     /// Has `put` write the fields.
     pub fn write(&self, mut put: impl FnMut(&HeaderName, &[u8])) {
         let Trace { id, sampled, random, forms, state, .. } = self.trace;
-        if forms.trace_context {
-            let value = context::traceparent(*id, self.span, *sampled, *random);
-            put(&context::TRACEPARENT, &value);
-            if let Some(state) = state {
-                put(&context::TRACESTATE, state.as_bytes());
-            }
-        }
-        if forms.b3 {
-            put(&context::B3, &context::b3_single(*id, self.span, *sampled));
-        }
-        if forms.b3_multi {
-            put(&context::X_B3_TRACE_ID, &id.digits());
-            put(&context::X_B3_SPAN_ID, &self.span.digits());
-            put(&context::X_B3_SAMPLED, if *sampled { b"1" } else { b"0" });
+        context::write(*forms, *id, self.span, *sampled, *random, &mut put);
+        if let Some(state) = state {
+            put(&context::TRACESTATE, state.as_bytes());
         }
     }
 }

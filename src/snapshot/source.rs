@@ -1,5 +1,6 @@
 //! What is known of the configuration's source: a refused file is never shown as the running one.
 
+use super::history::History;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,6 +42,8 @@ pub struct SourceStatus {
     pub refused: AtomicU64,
     /// Changes that left the model as it was.
     pub unchanged: AtomicU64,
+    /// The last of them.
+    pub history: History,
 }
 
 impl SourceStatus {

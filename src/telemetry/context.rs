@@ -15,26 +15,24 @@ mod tests;
 mod traceparent;
 mod tracestate;
 
-pub use b3::b3_single;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use std::fmt;
-pub use traceparent::traceparent;
 pub use tracestate::tracestate;
 
 /// The trace, of W3C Trace Context.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// What tracing systems want to find again, of W3C Trace Context.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The trace, of B3 with one field.
-pub const B3: HeaderName = HeaderName::from_static("b3");
+const B3: HeaderName = HeaderName::from_static("b3");
 /// The trace's id, of B3 with several fields.
-pub const X_B3_TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
+const X_B3_TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
 /// The caller's span's id, of B3 with several fields.
-pub const X_B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
+const X_B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
 /// Whether the trace is kept, of B3 with several fields.
-pub const X_B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
+const X_B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 /// Whether somebody wants to see this very trace, of B3 with several fields.
-pub const X_B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
+const X_B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
 
 /// The id of a trace. Those that are read or made here are not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,30 +110,26 @@ pub fn read(headers: &HeaderMap, forms: Forms) -> Found {
     Found::Nothing
 }
 
-/// Sets the fields that tell the next one of `span`, each once: all of `forms` but `tracestate`, for which see [`tracestate()`].
-/// Other fields of the trace that came in must not be in `headers` any more; [`is_ours`] finds them.
+/// Has `put` write the fields that tell the next one of `span`, each once: all of `forms` but `tracestate`, for which see
+/// [`tracestate()`].
 pub fn write(
-    headers: &mut HeaderMap,
     forms: Forms,
     trace: TraceId,
     span: SpanId,
     sampled: bool,
     random: bool,
+    mut put: impl FnMut(&HeaderName, &[u8]),
 ) {
-    let mut set = |name, value: &[u8]| {
-        let value = HeaderValue::from_bytes(value).expect("ids are written in digits");
-        headers.insert(name, value);
-    };
     if forms.trace_context {
-        set(TRACEPARENT, &traceparent(trace, span, sampled, random));
+        put(&TRACEPARENT, &traceparent::traceparent(trace, span, sampled, random));
     }
     if forms.b3 {
-        set(B3, &b3_single(trace, span, sampled));
+        put(&B3, &b3::single(trace, span, sampled));
     }
     if forms.b3_multi {
-        set(X_B3_TRACE_ID, &trace.digits());
-        set(X_B3_SPAN_ID, &span.digits());
-        set(X_B3_SAMPLED, if sampled { b"1" } else { b"0" });
+        put(&X_B3_TRACE_ID, &trace.digits());
+        put(&X_B3_SPAN_ID, &span.digits());
+        put(&X_B3_SAMPLED, if sampled { b"1" } else { b"0" });
     }
 }
 

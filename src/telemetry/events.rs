@@ -1,7 +1,10 @@
 //! What happened to the process lately, in words, for people who look on.
 
+use super::rfc3339;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::broadcast;
@@ -13,13 +16,14 @@ pub const KEPT: usize = 256;
 const BEHIND: usize = 256;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Its number, counted from 1 in each process.
     pub id: u64,
     /// When it happened.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub at: SystemTime,
     /// What kind of thing it is.
     pub kind: EventKind,
@@ -34,7 +38,7 @@ pub struct Event {
 }
 
 /// Kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
     /// A configuration runs, was refused, or says the same.
@@ -62,6 +66,28 @@ pub struct Happened {
     pub endpoint: Option<Arc<str>>,
     /// What happened.
     pub text: String,
+}
+
+impl Happened {
+    /// Something that happened to the process as a whole.
+    pub fn to_process(kind: EventKind, text: impl Into<String>) -> Self {
+        Self { kind, backend: None, endpoint: None, text: text.into() }
+    }
+
+    /// Something that happened to a backend.
+    pub fn to_backend(kind: EventKind, backend: &Arc<str>, text: impl Into<String>) -> Self {
+        Self { backend: Some(Arc::clone(backend)), ..Self::to_process(kind, text) }
+    }
+
+    /// Something that happened to an endpoint, which is called by its URL.
+    pub fn to_endpoint(
+        kind: EventKind,
+        backend: &Arc<str>,
+        url: &impl Display,
+        text: impl Into<String>,
+    ) -> Self {
+        Self { endpoint: Some(url.to_string().into()), ..Self::to_backend(kind, backend, text) }
+    }
 }
 
 /// The last events, and a way to hear of the next.
@@ -105,11 +131,8 @@ impl Events {
     }
 }
 
-fn rfc3339<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    match jiff::Timestamp::try_from(*at) {
-        Ok(at) => serializer.collect_str(&format_args!("{at:.3}")),
-        Err(error) => Err(serde::ser::Error::custom(error)),
-    }
+fn as_rfc3339<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
 }
 
 #[cfg(test)]
@@ -117,7 +140,7 @@ mod tests {
     use super::*;
 
     fn happened(text: &str) -> Happened {
-        Happened { kind: EventKind::Reload, backend: None, endpoint: None, text: text.to_owned() }
+        Happened::to_process(EventKind::Reload, text)
     }
 
     #[tokio::test]

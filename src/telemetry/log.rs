@@ -3,15 +3,16 @@
 //! A thread writes it, so that whoever says something goes on, even if nobody reads it.
 
 use super::control_span;
+use std::fmt;
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -27,6 +28,9 @@ const FLUSH_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The way to the writing thread, once there is one.
 static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
+
+/// The filter of this process's log.
+static FILTER: LazyLock<Filter> = LazyLock::new(Filter::default);
 
 /// What the writing thread is given.
 enum Message {
@@ -58,20 +62,89 @@ pub struct FilterError {
     reason: String,
 }
 
+/// What is logged, which may be changed while the process runs; clones are the same.
+#[derive(Clone)]
+pub struct Filter(Arc<Inner>);
+
+struct Inner {
+    text: Mutex<String>,
+    /// There once something is logged by it.
+    apply: OnceLock<Apply>,
+}
+
+/// Makes a filter count.
+type Apply = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+impl Default for Filter {
+    /// One by which nothing is logged yet.
+    fn default() -> Self {
+        Self(Arc::new(Inner { text: Mutex::new(DEFAULT_FILTER.into()), apply: OnceLock::new() }))
+    }
+}
+
+impl Filter {
+    /// The filter of this process's log.
+    pub fn of_process() -> Self {
+        FILTER.clone()
+    }
+
+    /// It as it was typed.
+    pub fn text(&self) -> String {
+        self.lock().clone()
+    }
+
+    /// Makes `text` count from now on.
+    ///
+    /// # Errors
+    /// When it is no filter.
+    pub fn set(&self, text: &str) -> Result<(), FilterError> {
+        let text = text.trim();
+        let filter = parse("log level", text)?;
+        let mut present = self.lock();
+        if let Some(apply) = self.0.apply.get() {
+            let refuse = |error| FilterError::new("log level", text, format!("{error}"));
+            apply(filter).map_err(refuse)?;
+        }
+        text.clone_into(&mut present);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.0.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Filter").field(&self.text()).finish()
+    }
+}
+
+impl FilterError {
+    fn new(origin: &str, filter: &str, reason: String) -> Self {
+        Self { origin: origin.to_owned(), filter: filter.to_owned(), reason }
+    }
+}
+
 /// Starts logging to standard error, for the whole process.
 ///
 /// `flag` is what the command line asked for; without it the environment variable [`FILTER_VARIABLE`] counts, and
 /// without that [`DEFAULT_FILTER`]. Does nothing when the process logs already.
 pub fn init(flag: Option<&str>, format: Format) -> Result<(), FilterError> {
     let variable = std::env::var_os(FILTER_VARIABLE).filter(|value| !value.is_empty());
-    let filter = match (flag, variable) {
-        (Some(flag), _) => parse("--log-level", flag)?,
-        (None, Some(variable)) => parse(FILTER_VARIABLE, &variable.to_string_lossy())?,
-        (None, None) => parse("the default", DEFAULT_FILTER)?,
+    let (origin, text) = match (flag, variable) {
+        (Some(flag), _) => ("--log-level", flag.to_owned()),
+        (None, Some(variable)) => (FILTER_VARIABLE, variable.to_string_lossy().into_owned()),
+        (None, None) => ("the default", DEFAULT_FILTER.to_owned()),
     };
+    let filter = parse(origin, &text)?;
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    let _ = tracing::dispatcher::set_global_default(dispatch(filter, format, colours, Stderr));
+    let (dispatch, apply) = dispatch(filter, format, colours, Stderr);
+    if tracing::dispatcher::set_global_default(dispatch).is_ok() {
+        *FILTER.lock() = text;
+        let _ = FILTER.0.apply.set(apply);
+    }
     WRITER.get_or_init(|| {
         let (sender, messages) = sync_channel(MAX_WAITING);
         // Without a thread nobody takes the lines, and each is written by who says it.
@@ -101,11 +174,7 @@ fn write(messages: &Receiver<Message>) {
 }
 
 fn parse(origin: &str, filter: &str) -> Result<EnvFilter, FilterError> {
-    let refuse = |reason: String| FilterError {
-        origin: origin.to_owned(),
-        filter: filter.to_owned(),
-        reason,
-    };
+    let refuse = |reason: String| FilterError::new(origin, filter, reason);
     // A bare word that is no level would be taken for a module, and a misspelt level would silence everything.
     let directives: Vec<_> = filter.split(',').map(str::trim).collect();
     let bare = |word: &&&str| !word.contains(['=', '[', ']', '{', '}']) && !word.contains("::");
@@ -117,11 +186,17 @@ fn parse(origin: &str, filter: &str) -> Result<EnvFilter, FilterError> {
     EnvFilter::builder().parse(directives.join(",")).map_err(|error| refuse(error.to_string()))
 }
 
-fn dispatch<W>(filter: EnvFilter, format: Format, colours: bool, writer: W) -> tracing::Dispatch
+/// What logs, and the way to change its filter.
+fn dispatch<W>(
+    filter: EnvFilter,
+    format: Format,
+    colours: bool,
+    writer: W,
+) -> (tracing::Dispatch, Apply)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = fmt::layer()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
@@ -130,10 +205,12 @@ where
         Format::Text => Box::new(lines.with_target(false)),
         Format::Json => Box::new(lines.json().flatten_event(true)),
     };
+    let (filter, handle) = reload::Layer::new(filter);
     // Spans of the control plane are for a collector; no line tells of them.
     let filter = filter.and(filter_fn(|metadata| metadata.target() != control_span::TARGET));
     let subscriber = Registry::default().with(lines.with_filter(filter));
-    tracing::Dispatch::new(subscriber.with(control_span::layer()))
+    let dispatch = tracing::Dispatch::new(subscriber.with(control_span::layer()));
+    (dispatch, Box::new(move |filter| handle.reload(filter)))
 }
 
 /// Standard error, each line in one write, so that lines of several threads do not mix.
@@ -170,7 +247,7 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let writer = move || Sink(Arc::clone(&sink));
-        let dispatch = dispatch(parse("test", filter).unwrap(), format, false, writer);
+        let (dispatch, _) = dispatch(parse("test", filter).unwrap(), format, false, writer);
         tracing::dispatcher::with_default(&dispatch, say);
         String::from_utf8(lines.lock().unwrap().clone()).unwrap()
     }
@@ -204,6 +281,32 @@ mod tests {
             tracing::debug!(target: "elsewhere", "far");
         });
         assert!(text.contains("near") && !text.contains("far"), "{text}");
+    }
+
+    #[test]
+    fn a_filter_that_is_changed_counts_at_once_and_one_that_is_none_changes_nothing() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let writer = move || Sink(Arc::clone(&sink));
+        let (dispatch, apply) =
+            dispatch(parse("test", "info").unwrap(), Format::Text, false, writer);
+        let filter = Filter::default();
+        assert!(filter.0.apply.set(apply).is_ok());
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::debug!("first");
+            filter.set(" warn,outrigger=debug\n").unwrap();
+            assert_eq!(filter.text(), "warn,outrigger=debug");
+            tracing::debug!("second");
+            let error = filter.set("inof").unwrap_err().to_string();
+            assert!(error.starts_with("log level: `inof`: "), "{error}");
+            assert_eq!(filter.text(), "warn,outrigger=debug");
+            tracing::debug!("third");
+            filter.set("off").unwrap();
+            tracing::error!("fourth");
+        });
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        let said = ["first", "second", "third", "fourth"].map(|word| text.contains(word));
+        assert_eq!(said, [false, true, true, false], "{text}");
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
 /// time that no client could keep go, and so does all but plain HTTP/1.1.
 fn on_loopback(model: &mut Model) {
     (model.admin, model.probes, model.workers) = (None, None, 1);
-    model.access_log.enabled = false;
+    (model.access_log.enabled, model.traces) = (false, None);
     for listener in &mut model.listeners {
         listener.address = "127.0.0.1:0".parse().unwrap();
         (listener.limits.header_timeout, listener.limits.idle_timeout) = (None, None);

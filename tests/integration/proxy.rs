@@ -56,6 +56,8 @@ mod slow_readers;
 mod smuggling;
 #[path = "proxy/timeouts.rs"]
 mod timeouts;
+#[path = "proxy/trace_context.rs"]
+mod trace_context;
 #[path = "proxy/trust.rs"]
 mod trust;
 #[path = "proxy/upgrades.rs"]

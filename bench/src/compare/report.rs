@@ -156,7 +156,7 @@ fn worth(field: Field, (own, peer): (usize, &Peer), (other, base): (usize, &Peer
             ours && (base.program != Program::Outrigger || other < own)
         }
         // To itself without, and to others with the same.
-        Field::AccessLog | Field::Metrics | Field::Reloads | Field::PostQuantum => {
+        Field::AccessLog | Field::Metrics | Field::Reloads | Field::PostQuantum | Field::Traces => {
             let first = same_file && other < own && is_plain(base);
             first || (ours && base.program != Program::Outrigger && peer.options == base.options)
         }
@@ -169,5 +169,6 @@ fn is_plain(peer: &Peer) -> bool {
     !options.access_log
         && !options.metrics
         && !options.post_quantum
+        && options.traces.is_none()
         && options.reloads.unwrap_or(0) == 0
 }

@@ -22,6 +22,8 @@ pub(crate) enum Field {
     Reloads,
     /// Every peer with a post-quantum group offered, and Outrigger also without.
     PostQuantum,
+    /// Outrigger without traces, with a trace of no request, and with one of each.
+    Traces,
 }
 
 /// One kind of load.
@@ -75,7 +77,7 @@ const SMALL: Scenario = Scenario {
 const OTHERS: Scenario = Scenario { field: Field::Everyone, ..SMALL };
 
 /// All, in the order in which they run.
-pub(crate) const ALL: [Scenario; 19] = [
+pub(crate) const ALL: [Scenario; 20] = [
     Scenario { rounds: 9, seconds: 1.0, ..SMALL },
     Scenario {
         name: "new-connections",
@@ -160,6 +162,14 @@ pub(crate) const ALL: [Scenario; 19] = [
         what: "offered, and read once a second meanwhile",
         field: Field::Metrics,
         seconds: 1.5,
+        ..SMALL
+    },
+    Scenario {
+        name: "traces",
+        title: "With traces",
+        what: "sent to a collector by OTLP over gRPC, which takes what comes and reads nothing: of no request (each is told of its                trace, and that nobody records it), and of every request, with the evidence of its pick",
+        field: Field::Traces,
+        rounds: 9,
         ..SMALL
     },
     Scenario {
@@ -333,6 +343,16 @@ impl Scenario {
                     }));
                 }
             }
+            Field::Traces => {
+                for peer in programs(peers, &[Program::Outrigger]) {
+                    let traced = |percent| Options { traces: Some(percent), ..none };
+                    rows.extend([
+                        peer.clone(),
+                        peer.with("traces, none sampled", traced(0)),
+                        peer.with("traces, all sampled", traced(100)),
+                    ]);
+                }
+            }
             Field::PostQuantum => {
                 let offered = Options { post_quantum: true, ..none };
                 for peer in peers {
@@ -343,7 +363,9 @@ impl Scenario {
                 }
             }
         }
-        let twice = rows.iter().find(is(Program::Haproxy)).or(rows.last()).map(Peer::again);
+        // Where only Outrigger takes part, the plain one.
+        let plain = rows.iter().find(|_| self.field == Field::Traces).or(rows.last());
+        let twice = rows.iter().find(is(Program::Haproxy)).or(plain).map(Peer::again);
         rows.extend(twice);
         rows
     }

@@ -47,7 +47,7 @@ fn every_endpoint_that_was_no_candidate_has_a_reason() {
     });
     let (backend, now) = (start(&model), Nanos::now());
     set_health(&backend, 1, now, false);
-    endpoint(&backend, 4).connect_failed(now);
+    endpoint(&backend, 4).connect_failed(now, &"refused");
     backend.refresh(now);
     let tried = endpoint(&backend, 5).id();
     let told = told(&backend, now, &[tried]);

@@ -205,7 +205,7 @@ impl Simulation {
                 endpoint.record_failure(self.now);
             }
             Answer::Refused(_) => {
-                endpoint.connect_failed(self.now);
+                endpoint.connect_failed(self.now, &"refused");
             }
         }
     }

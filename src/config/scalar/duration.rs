@@ -11,6 +11,13 @@ const LONGEST: time::Duration = time::Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duration(pub time::Duration);
 
+impl Duration {
+    /// Reads a duration that stands elsewhere than in a configuration; `None` if it is none.
+    pub fn read(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+}
+
 /// The units of a duration, in nanoseconds.
 const UNITS: &[(&str, u64)] = &[
     ("ns", 1),

@@ -153,6 +153,8 @@ fn every_variable_of_the_exporter_reaches_the_model() {
     assert_eq!(queue.batch_delay, Duration::from_secs(2));
     // A batch is never larger than the queue.
     assert_eq!((queue.max_queue_size, queue.max_batch_size), (1000, 1000));
+    let batch = exporter(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "20000")]).max_batch_size;
+    assert_eq!(batch, crate::model::defaults::MAX_SPANS);
 }
 
 #[test]

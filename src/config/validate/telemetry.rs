@@ -165,7 +165,9 @@ impl Validator<'_> {
         let max_batch = number(&typed.max_batch, defaults::MAX_SPAN_BATCH as u64) as usize;
         let spans = at.key("maxSpans");
         let batch = at.key("maxBatch");
-        if max_batch > max_spans && typed.max_batch.get().is_some() && !spans.is_expanded() {
+        // A variable is not to know the other number: the smaller one holds.
+        let typed_here = typed.max_batch.get().is_some() && !batch.is_expanded();
+        if max_batch > max_spans && typed_here && !spans.is_expanded() {
             let most = match typed.max_spans.is_absent() {
                 true => max_spans.to_string(),
                 false => spans.shown(),

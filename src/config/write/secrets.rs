@@ -1,28 +1,9 @@
 //! A model without its secrets.
 
+use crate::model::words::{HIDDEN, is_secret};
 use crate::model::{HeaderChanges, Model, Regex, SecretText, ValueMatch};
 use http::HeaderValue;
 use std::sync::Arc;
-
-/// What stands for a secret.
-const HIDDEN: &str = "…";
-
-/// Whether the value of a header field, or of a parameter of the query, with this name is probably a secret.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let parts = [
-        "authorization",
-        "authenticat",
-        "cookie",
-        "credential",
-        "key",
-        "passw",
-        "secret",
-        "signature",
-        "token",
-    ];
-    parts.iter().any(|part| name.contains(part))
-}
 
 /// `model` with `…` for every secret. What a variable was expanded to elsewhere is not known any more.
 pub(super) fn without(model: &Model) -> Model {

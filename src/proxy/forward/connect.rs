@@ -12,6 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::model::Protocol;
 use crate::proxy::error::ProxyError;
 use crate::proxy::worker::Worker;
+use crate::telemetry::events::{EventKind, Events, Happened};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,7 +67,8 @@ impl Journey<'_> {
         }
         let connecting = Box::pin(self.open(endpoint, key));
         let connected = self.in_time(connecting).await?;
-        note(self.backend(), endpoint, &connected);
+        let events = &self.context.worker.shared.outlets.events;
+        note(self.backend(), endpoint, &connected, events);
         Ok(connected?)
     }
 
@@ -113,7 +115,7 @@ impl Journey<'_> {
                 backend.dial(&endpoint, &resolution, key.ends).connect_http2().await
             };
             let opened = patiently(&worker, &backend, key, dial, || None).await;
-            note(&backend, &endpoint, &opened);
+            note(&backend, &endpoint, &opened, &worker.shared.outlets.events);
             let opened = opened.map(|(sender, driver)| {
                 // Ends when the pool has let the connection go and its last stream has ended.
                 tokio::task::spawn_local(async move {
@@ -155,28 +157,43 @@ async fn patiently<T>(
     }
 }
 
-/// Lets the endpoint's record show how a connect ended.
-fn note<T>(backend: &Backend, endpoint: &Endpoint, connected: &Result<T, ConnectError>) {
+/// Lets the endpoint's record show how a connect ended, and tells those who look on when that changes something.
+fn note<T>(
+    backend: &Backend,
+    endpoint: &Endpoint,
+    connected: &Result<T, ConnectError>,
+    events: &Events,
+) {
+    let tell = |what: std::fmt::Arguments<'_>| {
+        let (url, name) = (endpoint.url(), backend.name());
+        let text = format!("endpoint {url} of backend {name}: {what}");
+        tracing::debug!("{text}");
+        events.publish(Happened::to_endpoint(EventKind::PassOver, name, url, text));
+    };
     match connected {
         Ok(_) => {
             let now = Nanos::now();
             if endpoint.connected(now) {
                 backend.refresh(now);
+                tell(format_args!("a connect succeeded, it serves again"));
             }
         }
         // Our own want says nothing about the endpoint.
         Err(ConnectError::Exhausted(_)) => {}
         Err(
-            ConnectError::NoAddress(_)
+            error @ (ConnectError::NoAddress(_)
             | ConnectError::Failed { .. }
             | ConnectError::TimedOut { .. }
             | ConnectError::HandshakeTimedOut { .. }
             | ConnectError::Http2 { .. }
-            | ConnectError::Tls { .. },
+            | ConnectError::Tls { .. }),
         ) => {
             let now = Nanos::now();
-            endpoint.connect_failed(now);
+            let (_, is_first) = endpoint.connect_failed(now, error);
             backend.refresh(now);
+            if is_first {
+                tell(format_args!("passed over until a connect succeeds: {error}"));
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn read_multi(headers: &HeaderMap) -> Option<Found> {
 }
 
 /// The field `b3` that tells of `span`.
-pub fn b3_single(trace: TraceId, span: SpanId, sampled: bool) -> [u8; 51] {
+pub fn single(trace: TraceId, span: SpanId, sampled: bool) -> [u8; 51] {
     let mut value = *b"00000000000000000000000000000000-0000000000000000-0";
     value[..32].copy_from_slice(&trace.digits());
     value[33..49].copy_from_slice(&span.digits());

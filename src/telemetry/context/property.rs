@@ -36,8 +36,7 @@ pub fn holds(message: &[u8]) {
 /// What is written is read.
 pub fn reads_back(trace: TraceId, span: SpanId, sampled: bool, random: bool) {
     for forms in all_forms() {
-        let mut headers = HeaderMap::new();
-        write(&mut headers, forms, trace, span, sampled, random);
+        let headers = written(forms, trace, span, sampled, random);
         let first = [
             (forms.trace_context, Form::TraceContext),
             (forms.b3, Form::B3),
@@ -87,9 +86,8 @@ fn goes_on(headers: &HeaderMap, parent: &Parent, forms: Forms) {
     } else {
         assert_eq!(state, None, "{headers:?}");
     }
-    let mut sent = HeaderMap::new();
     let (_, span) = new_ids(&mut fastrand::Rng::with_seed(parent.span.0));
-    write(&mut sent, forms, parent.trace, span, true, parent.random);
+    let mut sent = written(forms, parent.trace, span, true, parent.random);
     if let Some(state) = state {
         sent.insert(TRACESTATE, state.clone());
         // The next one passes it on as it is.
@@ -101,6 +99,15 @@ fn goes_on(headers: &HeaderMap, parent: &Parent, forms: Forms) {
         }
         other => panic!("{headers:?}: {other:?}"),
     }
+}
+
+/// What [`write`] writes.
+fn written(forms: Forms, trace: TraceId, span: SpanId, sampled: bool, random: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    write(forms, trace, span, sampled, random, |name, value| {
+        headers.append(name, HeaderValue::from_bytes(value).expect("it is valid"));
+    });
+    headers
 }
 
 fn all_forms() -> impl Iterator<Item = Forms> {

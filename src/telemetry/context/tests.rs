@@ -1,6 +1,6 @@
 use super::{
-    Form, Forms, Found, Parent, SpanId, TraceId, b3_single, is_ours, new_ids, property,
-    ratio_keeps, read, traceparent, tracestate, write,
+    Form, Forms, Found, Parent, SpanId, TraceId, is_ours, new_ids, property, ratio_keeps, read,
+    tracestate, write,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::SpanKind;
@@ -31,6 +31,15 @@ fn parent(form: Form, sampled: Option<bool>) -> Parent {
 
 fn found(form: Form, sampled: Option<bool>) -> Found {
     Found::Parent(parent(form, sampled))
+}
+
+/// What the next one is told.
+fn written(forms: Forms, sampled: bool, random: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    write(forms, TraceId(TRACE), SpanId(SPAN), sampled, random, |name, value| {
+        headers.append(name, HeaderValue::from_bytes(value).unwrap());
+    });
+    headers
 }
 
 /// What a lone `traceparent` is taken for.
@@ -166,8 +175,8 @@ fn of_all_flags_the_two_that_are_known_are_read_and_go_on() {
             let expected = Parent { random, ..parent(Form::TraceContext, Some(sampled)) };
             assert_eq!(of_traceparent(&value), Found::Parent(expected), "{value}");
         }
-        let sent = traceparent(TraceId(TRACE), SpanId(SPAN), sampled, random);
-        assert_eq!(sent.as_slice(), format!("{}{:02x}", &VALID[..53], flags & 3).as_bytes());
+        let sent = format!("{}{:02x}", &VALID[..53], flags & 3);
+        assert_eq!(written(W3C, sampled, random), headers(&[("traceparent", &sent)]));
     }
 }
 
@@ -513,23 +522,17 @@ fn a_form_that_is_off_is_not_read_and_its_fields_pass() {
 
 #[test]
 fn every_form_that_is_on_is_written_and_no_other() {
-    let written = |forms| {
-        let mut headers = headers(&[("traceparent", "old"), ("baggage", "user=1")]);
-        write(&mut headers, forms, TraceId(TRACE), SpanId(SPAN), true, true);
-        headers
-    };
     let random = VALID.replace("1-01", "1-03");
     let b3 = format!("{B3}-1");
     let (w3c, single) = (("traceparent", random.as_str()), ("b3", b3.as_str()));
     let multi = [("x-b3-traceid", &B3[..32]), ("x-b3-spanid", &B3[33..]), ("x-b3-sampled", "1")];
-    let (old, baggage) = (("traceparent", "old"), ("baggage", "user=1"));
-    assert_eq!(written(NONE), headers(&[old, baggage]));
-    assert_eq!(written(W3C), headers(&[w3c, baggage]));
-    assert_eq!(written(SINGLE), headers(&[old, single, baggage]));
-    assert_eq!(written(MULTI), headers(&[&[old, baggage], &multi[..]].concat()));
-    assert_eq!(written(ALL), headers(&[&[w3c, single, baggage], &multi[..]].concat()));
-    let refused = b3_single(TraceId(TRACE), SpanId(SPAN), false);
-    assert_eq!(refused.as_slice(), format!("{B3}-0").as_bytes());
+    assert_eq!(written(NONE, true, true), HeaderMap::new());
+    assert_eq!(written(W3C, true, true), headers(&[w3c]));
+    assert_eq!(written(SINGLE, true, true), headers(&[single]));
+    assert_eq!(written(MULTI, true, true), headers(&multi));
+    assert_eq!(written(ALL, true, true), headers(&[&[w3c, single], &multi[..]].concat()));
+    assert_eq!(written(SINGLE, false, true), headers(&[("b3", &format!("{B3}-0"))]));
+    assert_eq!(written(MULTI, false, true)["x-b3-sampled"], "0");
 }
 
 #[test]

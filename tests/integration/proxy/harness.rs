@@ -26,6 +26,7 @@ pub struct Config {
     routes: String,
     shutdown: String,
     access_log: String,
+    traces: String,
     admin: &'static str,
 }
 
@@ -97,6 +98,11 @@ impl Config {
         Self { access_log: format!(", {access_log}"), ..self }
     }
 
+    /// With `telemetry.traces`, and more of its keys; no collector takes them.
+    pub fn traces(self, keys: &str) -> Self {
+        Self { traces: format!(", traces: {{ endpoint: 'http://127.0.0.1:1', {keys} }}"), ..self }
+    }
+
     /// With the admin port.
     pub fn admin(self) -> Self {
         Self { admin: "127.0.0.1:0", ..self }
@@ -108,7 +114,7 @@ impl Config {
             "admin: {{ address: '{}' }}\n\
              workers: 1\n\
              shutdown: {{ {} }}\n\
-             telemetry: {{ accessLog: {{ enabled: {access_log}{} }} }}\n\
+             telemetry: {{ accessLog: {{ enabled: {access_log}{} }}{} }}\n\
              listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}]{} }}{}]\n\
              {}\
              backends:\n\
@@ -121,6 +127,7 @@ impl Config {
             self.admin,
             self.shutdown,
             self.access_log,
+            self.traces,
             self.limits,
             self.trusted,
             self.listener,

@@ -1,6 +1,6 @@
-//! The request that is asked about, made from the command line.
+//! The request that is asked about, made from what was typed.
 
-use super::Arguments;
+use super::{Question, Wrong};
 use crate::model::path::{NormalPath, normalise};
 use crate::model::{IpNet, Scheme};
 use crate::proxy::client_address::behind_trusted;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 /// A request as it would come in.
 #[derive(Debug)]
-pub(super) struct Request {
+pub struct Request {
     pub(super) method: Method,
     pub(super) url: Uri,
     /// In its normal form, or why it has none.
@@ -23,13 +23,15 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The request that `arguments` describe, or what is wrong with them.
-    pub(super) fn new(arguments: &Arguments) -> Result<Self, String> {
-        let Arguments { url: typed, method, headers: fields, client_address, .. } = arguments;
+    /// The request that is asked about.
+    ///
+    /// # Errors
+    /// When there cannot be such a request.
+    pub fn new(question: &Question<'_>) -> Result<Self, Wrong> {
+        let Question { url: typed, method, headers: fields, client_address } = *question;
         let wanted = || {
-            format!(
-                "--url {typed}: a URL with a host is wanted, such as http://shop.example.com/cart"
-            )
+            let example = "http://shop.example.com/cart";
+            Wrong::new("url", format!("{typed}: a URL with a host is wanted, such as {example}"))
         };
         let url: Uri = typed.parse().map_err(|_| wanted())?;
         let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else {
@@ -40,9 +42,9 @@ impl Request {
         let mut headers = HeaderMap::new();
         for field in fields {
             let (name, value) = read_field(field).ok_or_else(|| {
-                format!(
-                    "--header {field}: a name, a colon and a value are wanted, such as 'x-user: a'"
-                )
+                let example = "x-user: a";
+                let wanted = format!("a name, a colon and a value are wanted, such as '{example}'");
+                Wrong::new("header", format!("{field}: {wanted}"))
             })?;
             headers.append(name, value);
         }
@@ -51,9 +53,9 @@ impl Request {
             headers.insert(header::HOST, host);
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.ok_or("--header host: is no host")?.to_owned();
+        let host = host.ok_or_else(|| Wrong::new("header", "host: is no host"))?.to_owned();
         let path = normalise(url.path()).map(NormalPath::into_owned);
-        Ok(Self { method: method.clone(), path, headers, peer: *client_address, host, url })
+        Ok(Self { method: method.clone(), path, headers, peer: client_address, host, url })
     }
 
     /// The port that the client connects to.

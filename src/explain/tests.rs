@@ -1,8 +1,7 @@
 use super::*;
-use crate::cli::{Cli, Command};
 use crate::config;
-use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::json;
+use std::sync::Arc;
 
 const FILE: &str = "
 listeners:
@@ -25,20 +24,27 @@ backends:
   - { name: two, algorithm: { name: ConsistentHash, key: { header: x-user } }, endpoints: [http://c:1] }
 ";
 
-/// What is told of a request, for people and for programs, and the answer.
+/// What is told of a request, for people and for programs, and the answer. The words are a command line's.
 fn explain(line: &[&str]) -> Result<(String, Value, bool), String> {
-    let words = ["outrigger", "explain"].iter().chain(line);
-    let Command::Explain(arguments) = Cli::try_parse_from(words).unwrap().command else { panic!() };
-    let request = Request::new(&arguments)?;
-    let model = Arc::new(
-        config::load(FILE.as_bytes(), "test", &config::Surroundings::none()).unwrap().model,
-    );
-    let (listener, assumed) = listener(&model, &arguments, &request)?;
-    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1).unwrap();
-    let asked = request.path.as_ref().ok().map(|path| request.asked(path.compared()));
-    let explanation = asked.as_ref().map(|asked| snapshot.router.explain(&listener.name, asked));
-    let case = Case { request: &request, listener, assumed, explanation };
-    Ok((text::tell(&case), json::tell(&case), case.won().is_some()))
+    let all = |flag: &str| {
+        let pairs = line.chunks(2).filter(|pair| pair[0] == flag);
+        pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+    };
+    let one = |flag: &str| all(flag).pop();
+    let method = one("--method").map_or(Method::GET, |method| method.parse().unwrap());
+    let question = Question {
+        url: &one("--url").unwrap(),
+        method: &method,
+        headers: &all("--header"),
+        client_address: one("--client-address").map(|address| address.parse().unwrap()),
+    };
+    let request = Request::new(&question).map_err(|wrong| wrong.to_string())?;
+    let model = config::load(FILE.as_bytes(), "test", &config::Surroundings::none()).unwrap().model;
+    let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, 1).unwrap();
+    let listener = one("--listener");
+    let case = Case::new(&snapshot, &request, listener.as_deref());
+    let case = case.map_err(|wrong| wrong.to_string())?;
+    Ok((case.text(), case.json(), case.is_taken()))
 }
 
 #[test]
@@ -59,6 +65,7 @@ sent as   GET /v1/x?q=1, Host: SHOP.example.com:8080
 
 backend one, 90% of the requests
   algorithm  RoundRobin
+  decides    Each endpoint in turn, as often as its weight says, spread evenly over the round.
   timeouts   connect 2s, request 1m, attempt none
   retries    up to 2, on ConnectFailure, Reset
   endpoint   http://a:1 (weight 1, 100% of all weights)
@@ -66,6 +73,7 @@ backend one, 90% of the requests
 
 backend two, 10% of the requests
   algorithm  ConsistentHash by key header x-user, table Maglev
+  decides    Always the same endpoint for a key of the request, by a hash of it; when endpoints come or go, few keys move.
   timeouts   connect 2s, request 1m, attempt none
   retries    up to 2, on ConnectFailure, Reset
   endpoint   http://c:1 (weight 1, 100% of all weights)

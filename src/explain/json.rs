@@ -2,9 +2,9 @@
 
 use super::text::mismatch_words;
 use super::{Case, decided};
-use crate::cli::source::share;
 use crate::model::Answer;
 use crate::model::path::NormalPath;
+use crate::model::words::share;
 use crate::router::{Considered, Mismatch, Route};
 use serde_json::{Value, json};
 
@@ -69,6 +69,7 @@ fn backends(route: &Route) -> Value {
             "weight": target.weight,
             "share": share(target.weight, total),
             "algorithm": model.algorithm.name(),
+            "algorithmHow": model.algorithm.how(),
             "hashing": model.hashing.as_ref().map(ToString::to_string),
             "endpoints": endpoints.collect::<Value>(),
         })

@@ -1,8 +1,7 @@
 //! An explanation for people.
 
 use super::{Case, decided};
-use crate::cli::source::{columns, share};
-use crate::model::words::{bytes, limit, statuses};
+use crate::model::words::{bytes, columns, limit, share, statuses};
 use crate::model::{Answer, HashKey, HeaderMatch, HostPattern, Match, QueryMatch, Retry};
 use crate::router::{Considered, Mismatch, Route, Target, parameter};
 
@@ -132,7 +131,10 @@ fn backends(case: &Case<'_>, route: &Route) -> String {
             model.name,
             share(target.weight, total)
         ));
-        let mut facts = vec![vec!["algorithm".to_owned(), algorithm(case, target)]];
+        let mut facts = vec![
+            vec!["algorithm".to_owned(), algorithm(case, target)],
+            vec!["decides".to_owned(), model.algorithm.how().to_owned()],
+        ];
         if let Some(affinity) = &model.session_affinity {
             facts.push(vec!["affinity".to_owned(), affinity.to_string()]);
         }

@@ -1,0 +1,241 @@
+//! Server-sent events: what a browser or `curl -N` hears.
+
+use super::*;
+use crate::telemetry::events::{EventKind, Happened, KEPT};
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+
+/// A stream of events that a client reads.
+struct Stream {
+    reader: BufReader<TcpStream>,
+}
+
+/// One message of a stream.
+#[derive(Debug, Default, PartialEq)]
+struct Message {
+    id: Option<u64>,
+    event: String,
+    data: Value,
+}
+
+impl Stream {
+    /// Opens a stream; gives the head of the answer, too.
+    async fn open(address: SocketAddr, query: &str, fields: &str) -> (String, Self) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "GET /api/v1/events{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{fields}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).await.unwrap() > 0, "{head}");
+        }
+        (head, Self { reader })
+    }
+
+    /// The next message; `None` at the end.
+    async fn next(&mut self) -> Option<Message> {
+        let mut message = Message::default();
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return None;
+            }
+            // Chunks begin with their size and end with an empty line of their own.
+            match line.trim_end().split_once(": ") {
+                Some(("id", id)) => message.id = Some(id.parse().unwrap()),
+                Some(("event", event)) => message.event = event.to_owned(),
+                Some(("data", data)) => {
+                    message.data = serde_json::from_str(data).unwrap();
+                    return Some(message);
+                }
+                // The last chunk.
+                None if line == "0\r\n" => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn soon(&mut self) -> Message {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.next());
+        next.await.expect("nothing came").expect("the stream ended")
+    }
+
+    /// Waits until the server ends it.
+    async fn ends(mut self) {
+        let end = async { while self.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(10), end).await.expect("it does not end");
+    }
+}
+
+fn say(context: &AdminContext, text: &str) {
+    context.outlets.events.publish(Happened::to_process(EventKind::Reload, text));
+}
+
+#[tokio::test]
+async fn a_stream_says_who_speaks_and_tells_of_what_happens_from_then_on() {
+    let (context, _guard) = context();
+    say(&context, "before");
+    let server = start(loopback(), context.clone()).unwrap();
+    let (head, mut stream) = Stream::open(server.address(), "", "").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"), "{head}");
+    assert!(head.contains("cache-control: no-store"), "{head}");
+    let hello = stream.soon().await;
+    let expected = json!({
+        "startedAt": crate::telemetry::rfc3339(context.started_at),
+        "pid": std::process::id(),
+    });
+    assert_eq!((hello.event.as_str(), hello.data), ("hello", expected));
+    let backend: Arc<str> = "demo".into();
+    let url = "http://127.0.0.1:8081";
+    let text = "two\nlines";
+    context.outlets.events.publish(Happened::to_endpoint(EventKind::Health, &backend, &url, text));
+    let told = stream.soon().await;
+    assert_eq!((told.id, told.event.as_str()), (Some(2), "change"));
+    assert!(told.data["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(told.data["kind"], "health");
+    assert_eq!((&told.data["backend"], &told.data["endpoint"]), (&json!("demo"), &json!(url)));
+    assert_eq!(told.data["text"], "two\nlines");
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_hears_what_it_missed_and_how_much_is_lost() {
+    let (context, _guard) = context();
+    for number in 1..=KEPT + 10 {
+        say(&context, &number.to_string());
+    }
+    let server = start(loopback(), context.clone()).unwrap();
+    let last = KEPT as u64 + 8;
+    let (_, mut stream) =
+        Stream::open(server.address(), "", &format!("Last-Event-ID: {last}\r\n")).await;
+    assert_eq!(stream.soon().await.event, "hello");
+    assert_eq!(stream.soon().await.id, Some(last + 1));
+    assert_eq!(stream.soon().await.id, Some(last + 2));
+    let (_, mut stream) = Stream::open(server.address(), "?after=4", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    let missed = stream.soon().await;
+    assert_eq!((missed.event.as_str(), &missed.data), ("missed", &json!({ "count": 6 })));
+    assert_eq!(stream.soon().await.id, Some(11));
+    // The process was started anew, and has not had that many.
+    let (_, mut stream) = Stream::open(server.address(), "", "Last-Event-ID: 9999\r\n").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    assert_eq!(stream.soon().await.event, "missed");
+    assert_eq!(stream.soon().await.id, Some(11));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_told_how_much_it_missed_and_the_stream_goes_on() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context.clone()).unwrap();
+    let (_, mut stream) = Stream::open(server.address(), "", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    // More than sockets, the queue and the channel hold together.
+    let long = "x".repeat(64 << 10);
+    for _ in 0..400 {
+        say(&context, &long);
+        tokio::task::yield_now().await;
+    }
+    say(&context, "last");
+    let (mut told, mut missed) = (0, 0);
+    loop {
+        let message = stream.soon().await;
+        match message.event.as_str() {
+            "missed" => missed += message.data["count"].as_u64().unwrap(),
+            _ => told += 1,
+        }
+        if message.data["text"] == "last" {
+            break;
+        }
+    }
+    assert!(missed > 0, "nothing was missed");
+    assert_eq!(told + missed, 401);
+}
+
+#[tokio::test]
+async fn the_status_is_told_at_intervals_and_at_once_after_a_change() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context.clone()).unwrap();
+    let (_, mut stream) = Stream::open(server.address(), "?status=250ms", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    for _ in 0..2 {
+        let status = stream.soon().await;
+        assert_eq!((status.event.as_str(), &status.data["generation"]), ("status", &json!(1)));
+    }
+    let (_, mut stream) = Stream::open(server.address(), "?status=60s", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    assert_eq!(stream.soon().await.event, "status");
+    context.store.swap(compile(CONFIG, Some(&context.store.load())));
+    say(&context, "one");
+    say(&context, "two");
+    assert_eq!(stream.soon().await.event, "change");
+    assert_eq!(stream.soon().await.event, "change");
+    let status = stream.soon().await;
+    assert_eq!((status.event.as_str(), &status.data["generation"]), ("status", &json!(2)));
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_once_with_the_port_and_with_the_process() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context.clone()).unwrap();
+    let (_, mut stream) = Stream::open(server.address(), "", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    drop(server);
+    stream.ends().await;
+    let server = start(loopback(), context.clone()).unwrap();
+    let (_, mut stream) = Stream::open(server.address(), "?status=1s", "").await;
+    assert_eq!(stream.soon().await.event, "hello");
+    context.lifecycle.end_now();
+    stream.ends().await;
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_streams_and_one_that_ends_makes_room() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context.clone()).unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..crate::admin::stream::MAX_STREAMS {
+        let (head, stream) = Stream::open(server.address(), "", "").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        streams.push(stream);
+    }
+    let head = format!(
+        "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n",
+        server.address()
+    );
+    let (code, body) = split(&raw(server.address(), &head).await);
+    assert!(code == 503 && body.contains("32 streams are open already"), "{code} {body}");
+    streams.pop();
+    for _ in 0..1000 {
+        let (head, _) = Stream::open(server.address(), "", "").await;
+        if head.starts_with("HTTP/1.1 200") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("there is no room though a stream has ended");
+}
+
+#[tokio::test]
+async fn without_the_wish_for_a_stream_there_is_a_list() {
+    let (context, _guard) = context();
+    for text in ["one", "two", "three"] {
+        say(&context, text);
+    }
+    let server = start(loopback(), context).unwrap();
+    let texts = async |query: &str| {
+        let (code, body) = get(server.address(), &format!("/api/v1/events{query}")).await;
+        assert_eq!(code, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let events = body["events"].as_array().unwrap();
+        events.iter().map(|event| event["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("").await, ["one", "two", "three"]);
+    assert_eq!(texts("?after=2").await, ["three"]);
+    assert_eq!(texts("?after=9").await, [""; 0]);
+    for query in ["?after=x", "?status=10ms", "?status=2m", "?status=soon", "?since=1"] {
+        let (code, body) = get(server.address(), &format!("/api/v1/events{query}")).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(code == 400 && body["error"].is_string(), "{query}: {body}");
+    }
+}
