@@ -9,14 +9,15 @@ use std::sync::OnceLock;
 /// The program, built at most once; `None` without Go, or where its modules cannot be had.
 ///
 /// # Panics
-/// It cannot be had, and `REQUIRE_TOOLS=1` says that it must be.
+/// There is Go, but it cannot be built, and `REQUIRE_TOOLS=1` says that it must be.
 pub fn collector() -> Option<&'static Path> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM
         .get_or_init(|| {
             let built = build();
             if let Err(reason) = &built {
-                assert!(!is_required(), "no OpenTelemetry Collector: {reason}");
+                let has_go = is_installed("go");
+                assert!(!(has_go && is_required()), "no OpenTelemetry Collector: {reason}");
                 eprintln!("a receiver in the test takes the place of the OpenTelemetry Collector: {reason}");
             }
             built.ok()
@@ -42,6 +43,8 @@ fn build() -> Result<PathBuf, String> {
         .args(["build", "-mod=readonly", "-o"])
         .arg(&fresh)
         .arg(".")
+        // A Go that is older than the collector fetches the one it needs.
+        .env("GOTOOLCHAIN", "auto")
         .stdin(Stdio::null())
         .output();
     let output = output.map_err(|error| format!("go build: {error}"))?;

@@ -5,6 +5,7 @@ use e2e::{
     Authority, Collector, Connection, Leaf, Otlp, Outrigger, PORTS, Receiver, Span, eventually,
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 use testserver::Server;
 
 /// A caller's trace, and its span.
@@ -25,7 +26,7 @@ pub fn traced(otlp: Otlp, endpoint: &str, more: &str, urls: &[String]) -> String
 pub fn backend(urls: &[String]) -> String {
     format!(
         "backends:\n  - name: shop\n    algorithm: RoundRobin\n    endpoints: [{}]\n    \
-         retry: {{ conditions: [ConnectFailure, Status], statuses: [503] }}\n",
+         retry: {{ statuses: [503] }}\n",
         urls.join(", ")
     )
 }
@@ -205,10 +206,15 @@ async fn a_collector_is_trusted_by_its_authority_and_shown_our_certificate() {
         let yaml = |ca: &str| {
             let certificate = "clientCertificate: { certFile: a.crt, keyFile: a.key }";
             let tls = format!("    tls: {{ caFile: {ca}, {certificate} }}\n");
+            // A queue so short that it is full at once, for nothing is given up before.
             traced(otlp, &collector.endpoint(otlp), &tls, &[endpoint.url()])
+                .replace("{ delay: 20ms }", "{ maxSpans: 2, maxBatch: 2, delay: 20ms }")
         };
         let outrigger = Outrigger::start_with(&files, &yaml("other.crt")).await;
-        get(&outrigger, "/echo", "01").await;
+        for _ in 0..10 {
+            get(&outrigger, "/echo", "01").await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let line = outrigger.logged("spans are lost").await;
         assert!(line.contains("UnknownIssuer"), "{line}");
         outrigger.reload(&yaml("ca.crt")).await;
@@ -249,7 +255,7 @@ async fn reloads_and_probes_have_spans() {
     assert_eq!(probe.get("outrigger.probe"), "health");
     assert_eq!(probe.get("outrigger.endpoint"), &json!(url(&endpoint)));
     assert_eq!(probe.get("outrigger.outcome"), "passed");
-    outrigger.reload(&format!("{traced}    slowStart: {{ duration: 1s }}\n")).await;
+    outrigger.reload(&traced.replace("RoundRobin", "Random")).await;
     outrigger.write("backends: 7\n");
     outrigger.logged("reload refused").await;
     let reload = |outcome: &'static str| {

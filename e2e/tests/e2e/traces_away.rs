@@ -6,6 +6,9 @@ use std::time::Duration;
 use testserver::Server;
 use tokio::time::Instant;
 
+/// The end does not wait until no new clients come.
+const AT_ONCE: &str = "shutdown: { drainDelay: 0s }\n";
+
 /// `outrigger_spans_total`: exported, failed, dropped.
 async fn counts(outrigger: &Outrigger) -> [u64; 3] {
     let text = outrigger.ask("/metrics").await.unwrap().text();
@@ -66,13 +69,13 @@ async fn a_collector_that_hangs_does_not_keep_the_process_from_ending() {
         let receiver = Receiver::start(otlp).await;
         receiver.hang();
         let yaml = traced(otlp, &receiver.endpoint(), "    timeout: 10m\n", &[endpoint.url()]);
-        let outrigger = Outrigger::start(&yaml).await;
+        let outrigger = Outrigger::start(&format!("{yaml}{AT_ONCE}")).await;
         Load::on(outrigger.address()).connections(2).requests(100).await.assert_all_ok();
         eventually("an export", async || receiver.headers().pop()).await;
         let told = Instant::now();
         outrigger.signal(Signal::TERM);
         let ended = in_time("the end", outrigger.ended()).await;
-        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+        assert!(told.elapsed() < Duration::from_secs(9), "{:?}", told.elapsed());
         assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
     }
 }
@@ -84,7 +87,7 @@ async fn nobody_who_insists_waits_for_a_collector() {
     let receiver = Receiver::start(Otlp::Grpc).await;
     receiver.hang();
     let yaml = traced(Otlp::Grpc, &receiver.endpoint(), "    timeout: 10m\n", &[endpoint.url()]);
-    let outrigger = Outrigger::start(&yaml).await;
+    let outrigger = Outrigger::start(&format!("{yaml}{AT_ONCE}")).await;
     Load::on(outrigger.address()).connections(1).requests(10).await.assert_all_ok();
     eventually("an export", async || receiver.headers().pop()).await;
     outrigger.signal(Signal::TERM);
