@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -77,7 +77,7 @@ struct Inner {
 }
 
 /// Makes a filter count.
-type Apply = Box<dyn Fn(EnvFilter) -> Result<(), tracing_subscriber::reload::Error> + Send + Sync>;
+type Apply = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 
 impl Default for Filter {
     /// One by which nothing is logged yet.
@@ -205,7 +205,7 @@ fn dispatch<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = lines::layer()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
