@@ -4,6 +4,8 @@
 
 #[path = "integration/architecture.rs"]
 mod architecture;
+#[path = "integration/charts.rs"]
+mod charts;
 #[path = "integration/command_line.rs"]
 mod command_line;
 #[path = "integration/conformance.rs"]
