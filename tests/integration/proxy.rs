@@ -20,6 +20,8 @@ mod bodies;
 mod conformance;
 #[path = "proxy/connections.rs"]
 mod connections;
+#[path = "proxy/decisions.rs"]
+mod decisions;
 #[path = "proxy/errors.rs"]
 mod errors;
 #[path = "proxy/expect.rs"]

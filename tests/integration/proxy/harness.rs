@@ -28,6 +28,7 @@ pub struct Config {
     shutdown: String,
     access_log: String,
     traces: String,
+    decisions: String,
     admin: &'static str,
 }
 
@@ -104,6 +105,11 @@ impl Config {
         Self { traces: format!(", traces: {{ endpoint: 'http://127.0.0.1:1', {keys} }}"), ..self }
     }
 
+    /// `telemetry.decisions`
+    pub fn decisions(self, keys: &str) -> Self {
+        Self { decisions: format!(", decisions: {{ {keys} }}"), ..self }
+    }
+
     /// With the admin port.
     pub fn admin(self) -> Self {
         Self { admin: "127.0.0.1:0", ..self }
@@ -115,7 +121,7 @@ impl Config {
             "admin: {{ address: '{}' }}\n\
              workers: 1\n\
              shutdown: {{ {} }}\n\
-             telemetry: {{ accessLog: {{ enabled: {access_log}{} }}{} }}\n\
+             telemetry: {{ accessLog: {{ enabled: {access_log}{} }}{}{} }}\n\
              listeners: [{{ name: http, address: '127.0.0.1:0', limits: {{ {} }}, trustedProxies: [{}]{} }}{}]\n\
              {}\
              backends:\n\
@@ -129,6 +135,7 @@ impl Config {
             self.shutdown,
             self.access_log,
             self.traces,
+            self.decisions,
             self.limits,
             self.trusted,
             self.listener,
@@ -228,14 +235,19 @@ impl Proxy {
         (sum("outrigger_requests_refused_total{"), sum("outrigger_requests_answered_total{"))
     }
 
-    /// What the admin port gives to Prometheus.
-    pub async fn metrics(&self) -> Metrics {
+    /// What the admin port answers to this target.
+    pub async fn admin(&self, target: &str) -> Answer {
         let admin = self.app.as_ref().unwrap().bound().admin.unwrap();
         let request =
-            format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+            format!("GET {target} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
         let mut client = Client::to(admin).await;
         client.send(request).await;
-        Metrics(client.answer().await.text().to_owned())
+        client.answer().await
+    }
+
+    /// What the admin port gives to Prometheus.
+    pub async fn metrics(&self) -> Metrics {
+        Metrics(self.admin("/metrics").await.text().to_owned())
     }
 
     /// Waits until the metrics say this of a series, which is named as in the text.
