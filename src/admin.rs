@@ -23,7 +23,7 @@ use crate::snapshot::Store;
 use crate::snapshot::source::SourceStatus;
 use crate::telemetry::Outlets;
 use crate::telemetry::log::Filter;
-use crate::telemetry::metrics::Sample;
+use crate::telemetry::metrics::{ListenerCounters, Sample};
 use http::Method;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -78,7 +78,7 @@ pub struct ExplainQuery {
 }
 
 /// A listener and its real address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BoundListener {
     /// Its name.
     pub name: Arc<str>,
@@ -86,8 +86,8 @@ pub struct BoundListener {
     pub address: SocketAddr,
     /// The address as configured.
     pub configured: SocketAddr,
-    /// How many connections it has.
-    pub connections: usize,
+    /// What it counts.
+    pub counters: Arc<ListenerCounters>,
 }
 
 /// Serves the admin port on `address`, on the present runtime.

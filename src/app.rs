@@ -3,6 +3,7 @@
 //! Threads: one `control` (watching, probing, admin, signals), one per worker, one that writes the access log, one that sends
 //! spans where there are traces, and the file watcher's.
 
+mod balance;
 mod phases;
 mod ports;
 mod traces;
@@ -21,7 +22,7 @@ use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events::{EventKind, Happened};
-use crate::telemetry::log::Filter;
+use crate::telemetry::log::{self, Filter};
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
 use crate::telemetry::traces::{Exporter, FLUSH_AT_MOST};
@@ -274,6 +275,7 @@ impl Running {
         let first_round = lifecycle.hold_ready("first probe round");
         let events = Arc::clone(&self.control.outlets.events);
         let _probes = probe::start(Arc::clone(&self.control.store), events, first_round);
+        tokio::spawn(balance::watch(Arc::clone(&self.control.store)));
         drop(self.starting);
         announce(&self.bound, &self.control.store.load().model, self.control.workers);
         tokio::spawn(self.signals.serve(lifecycle.clone()));
@@ -382,11 +384,13 @@ fn samples(
             Sample::tasks("workers", proxy.tasks()),
             Sample::of(&metrics::CLIENT_CONNECTIONS, proxy.connections() as f64),
             Sample::of(&metrics::ACCESS_LOG_DROPPED, access_log.dropped() as f64),
+            Sample::of(&metrics::LOG_DROPPED, log::dropped() as f64),
         ];
         let shared = proxy.shared();
         samples.extend(Sample::by_code(&metrics::REQUESTS_REFUSED, &shared.refused));
         samples.extend(Sample::by_code(&metrics::REQUESTS_ANSWERED, &shared.own_answers));
         samples.extend(Sample::spans(exporter.counts()));
+        samples.extend(Sample::worker_delays(&shared.delays));
         samples
     })
 }

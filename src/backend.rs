@@ -3,11 +3,13 @@
 pub mod affinity;
 pub mod budget;
 pub mod connection;
+pub mod counters;
 pub mod decision;
 mod eligible;
 pub mod exchange;
 pub mod http1;
 pub mod http2;
+pub mod imbalance;
 pub mod pool;
 mod slow_start;
 #[cfg(test)]
@@ -22,12 +24,12 @@ use crate::balancer::{Balancer, Candidates, Pick, Table};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, InFlight, Resolution};
 use crate::model;
-use crate::telemetry::metrics::{DurationHistogram, RequestCounter};
 use crate::tls::{Client, TlsError};
 use affinity::Tokens;
 use arc_swap::ArcSwap;
 use budget::RetryBudget;
 use connection::{Dial, Ends, Introduction, Key, Security};
+use counters::Counters;
 use decision::Witness;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -83,19 +85,6 @@ pub struct Member {
     pub endpoint: Arc<Endpoint>,
     /// Its weight; 0 gets no traffic but that of clients that were given it before and stay.
     pub weight: u32,
-}
-
-/// What a backend counts as a whole.
-#[derive(Debug)]
-pub struct Counters {
-    /// Requests that no endpoint answered, by the class of our own answer.
-    pub unanswered: RequestCounter,
-    /// Time from the request's head to the end of the response.
-    pub duration: DurationHistogram,
-    /// Tries after the first.
-    pub retries: AtomicU64,
-    /// Retries that the budget forbade.
-    pub retries_refused: AtomicU64,
 }
 
 impl Backend {
@@ -315,15 +304,4 @@ fn table(model: &model::Backend, previous: Option<&Backend>) -> Option<Arc<Table
     }
     let endpoints = model.endpoints.iter().map(|endpoint| (&endpoint.url, endpoint.weight));
     Some(Arc::new(Table::new(kind, endpoints)))
-}
-
-impl Counters {
-    fn new(workers: usize) -> Self {
-        Self {
-            unanswered: RequestCounter::new(workers),
-            duration: DurationHistogram::new(workers),
-            retries: AtomicU64::new(0),
-            retries_refused: AtomicU64::new(0),
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The one time base: monotonic nanoseconds that fit into an atomic.
 
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::Instant;
 
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
@@ -28,11 +28,6 @@ impl Nanos {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
-}
-
-/// The wall clock's time at `moment`, as it is now reckoned.
-pub fn wall_clock(moment: Nanos, now: Nanos) -> SystemTime {
-    SystemTime::now().checked_sub(now.since(moment)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 impl std::ops::Add<Duration> for Nanos {

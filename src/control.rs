@@ -27,7 +27,6 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -263,7 +262,7 @@ impl<E: Effects> Control<E> {
         let shutdown = next.model.shutdown;
         self.lifecycle
             .set_drain(Drain { delay: shutdown.drain_delay, timeout: shutdown.drain_timeout });
-        self.source.accepted.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Accepted, look.began.elapsed());
         let kept: u32 = kept_in_flight(running, &next);
         let changes = changes(&running.model, &next.model, self.workers);
         let text = format!(
@@ -302,7 +301,7 @@ impl<E: Effects> Control<E> {
         if running.config_hash != hash {
             self.store.swap(running.with_hash(hash.clone()));
         }
-        self.source.unchanged.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Unchanged, look.began.elapsed());
         self.in_sync(&hash, self.source.load().loaded_at);
         let generation = running.generation;
         let text =
@@ -328,7 +327,7 @@ impl<E: Effects> Control<E> {
         if look.cause == Cause::Certificates && before.refused.as_ref().is_some_and(is_same) {
             return;
         }
-        self.source.refused.fetch_add(1, Relaxed);
+        self.source.ends(Outcome::Refused, look.began.elapsed());
         self.source.store(source::Source {
             hash: hash.clone(),
             refused: Some(Refused { hash: hash.clone(), at: SystemTime::now(), errors, more }),

@@ -6,10 +6,12 @@
 mod health;
 mod history;
 mod pass_over;
+mod probes;
 mod response_time;
 
 pub use health::{Health, HealthReport, Thresholds, Transition};
 pub use history::{Change, Standing};
+pub use probes::{ProbeCounter, ProbeKind, ProbeResult};
 pub use response_time::{ResponseTime, Sensitivity};
 
 use crate::clock::Nanos;
@@ -22,7 +24,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -38,6 +40,7 @@ pub struct Endpoint {
     url: EndpointUrl,
     label: Arc<str>,
     requests: RequestCounter,
+    probes: ProbeCounter,
     addresses: ArcSwap<Resolution>,
     pass_over: PassOver,
     /// `health.health` once more, to be read without a lock.
@@ -75,6 +78,7 @@ impl Endpoint {
             id: NEXT_ID.fetch_add(1, Relaxed),
             label: format!("{url}/").into(),
             requests: RequestCounter::new(workers),
+            probes: ProbeCounter::default(),
             url,
             addresses: ArcSwap::default(),
             pass_over: PassOver::default(),
@@ -109,6 +113,11 @@ impl Endpoint {
     /// The requests that it answered, by class of status code.
     pub fn requests(&self) -> &RequestCounter {
         &self.requests
+    }
+
+    /// How often it was probed.
+    pub fn probes(&self) -> &ProbeCounter {
+        &self.probes
     }
 
     /// What is known of its addresses.
@@ -207,7 +216,7 @@ impl Endpoint {
         let mut report = self.lock_health();
         let transition = report.record(now, outcome, thresholds)?;
         self.health_now.store(transition.to as u8, Relaxed);
-        self.note(now, transition.from.into(), transition.to.into(), transition.reason.clone());
+        self.note(transition.from.into(), transition.to.into(), transition.reason.clone());
         if (transition.from, transition.to) == (Health::Unhealthy, Health::Healthy) {
             self.hot.response_time.forget();
             self.begin_slow_start(now);
@@ -223,7 +232,7 @@ impl Endpoint {
             self.begin_slow_start(now);
         }
         if report.health != Health::Unknown {
-            self.note(now, report.health.into(), Standing::Unknown, None);
+            self.note(report.health.into(), Standing::Unknown, None);
         }
         *report = HealthReport::default();
         self.health_now.store(Health::Unknown as u8, Relaxed);
@@ -239,8 +248,8 @@ impl Endpoint {
         self.history.list()
     }
 
-    fn note(&self, at: Nanos, from: Standing, to: Standing, reason: Option<Arc<str>>) {
-        self.history.note(Change { at, from, to, reason });
+    fn note(&self, from: Standing, to: Standing, reason: Option<Arc<str>>) {
+        self.history.note(Change { at: SystemTime::now(), from, to, reason });
     }
 
     /// Takes note of a connection that could not be established, and why: the endpoint is passed over from now on,
@@ -249,7 +258,7 @@ impl Endpoint {
         let (until, is_first) = self.pass_over.failed(now, self.id);
         if is_first {
             let reason = Some(reason.to_string().into());
-            self.note(now, Standing::Serving, Standing::PassedOver, reason);
+            self.note(Standing::Serving, Standing::PassedOver, reason);
         }
         (until, is_first)
     }
@@ -262,7 +271,7 @@ impl Endpoint {
         let pass_overs = self.pass_over.succeeded();
         if pass_overs > 0 {
             self.hot.response_time.forget();
-            self.note(now, Standing::PassedOver, Standing::Serving, None);
+            self.note(Standing::PassedOver, Standing::Serving, None);
         }
         if pass_overs >= OUTAGE {
             self.begin_slow_start(now);

@@ -12,7 +12,7 @@
 //!    connection carries the request (`headers`, `forwarded`, `filters`); failures that may be tried again are, and interim
 //!    responses are passed on (`interim`).
 //! 7. `body`: the response streams to the client, or `upgrade`: both sides talk freely.
-//! 8. `record`: metrics and the access log.
+//! 8. `record`: metrics (`tally`, and `gauges` once in a second) and the access log.
 
 mod affinity;
 mod arrive;
@@ -26,6 +26,7 @@ pub mod error;
 pub mod filters;
 mod forward;
 mod forwarded;
+mod gauges;
 mod grpc;
 pub mod hash_key;
 mod headers;
@@ -42,6 +43,7 @@ pub mod redirect;
 mod request_body;
 mod respond;
 mod service;
+mod tally;
 mod timer;
 mod trace;
 mod tries;
@@ -52,7 +54,7 @@ pub mod worker;
 use crate::snapshot::Store;
 use crate::telemetry::Outlets;
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::metrics::RequestCounter;
+use crate::telemetry::metrics::{DurationHistogram, ListenerCounters, RequestCounter};
 use crate::telemetry::observe::Observer;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -78,6 +80,8 @@ pub struct Shared {
     pub refused: RequestCounter,
     /// What routes answered without a backend.
     pub own_answers: RequestCounter,
+    /// How late workers get to their work.
+    pub delays: DurationHistogram,
     workers: Vec<WorkerLink>,
     max_connections: usize,
     /// When it was last said that nobody can be accepted.
@@ -131,6 +135,7 @@ impl Proxy {
             observer,
             refused: RequestCounter::new(workers),
             own_answers: RequestCounter::new(workers),
+            delays: DurationHistogram::new(workers),
             workers: links,
             max_connections,
             exhaustion_said: Mutex::new(None),
@@ -149,10 +154,15 @@ impl Proxy {
         &self.shared
     }
 
-    /// Accepts on `sockets`, one per worker, as the listener `name`. Its open connections are counted in `open`.
-    pub fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>, open: &Arc<AtomicUsize>) {
+    /// Accepts on `sockets`, one per worker, as the listener `name`, which counts in `counters`.
+    pub fn listen(
+        &self,
+        name: &Arc<str>,
+        sockets: Vec<TcpListener>,
+        counters: &Arc<ListenerCounters>,
+    ) {
         // The first that accepts may hand a connection to any other at once: all must know the listener before.
-        self.command(|| Command::Listen { name: Arc::clone(name), open: Arc::clone(open) });
+        self.command(|| Command::Listen { name: Arc::clone(name), counters: Arc::clone(counters) });
         for (link, socket) in self.shared.workers.iter().zip(sockets) {
             link.send(Command::Accept { name: Arc::clone(name), socket });
         }

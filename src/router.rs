@@ -20,6 +20,7 @@ pub use rank::{Criterion, HostRank, PathRank, Rank};
 
 use crate::backend::Backend;
 use crate::model::{self, Model, Retry, Timeouts};
+use crate::telemetry::metrics::RequestCounter;
 use http::{HeaderMap, Method};
 use matching::Host;
 use rustc_hash::FxHashMap;
@@ -33,6 +34,8 @@ pub struct Route {
     pub model: model::Route,
     /// Where its requests go; empty exactly when a filter answers them.
     pub targets: Vec<Target>,
+    /// The requests that it took; those of the route of this name before a reload included.
+    pub requests: Arc<RequestCounter>,
 }
 
 /// A backend of a route, with the policies that hold for this route's requests.
@@ -71,17 +74,18 @@ impl Route {
         model: &model::Route,
         backends: &FxHashMap<&str, &Arc<Backend>>,
         previous: Option<&Arc<Route>>,
+        workers: usize,
     ) -> Arc<Self> {
         let named = || {
             let references = model.backends.iter();
             references.filter_map(|reference| Some((reference, *backends.get(&*reference.name)?)))
         };
         // The same backends have the same policies, and the same model sets the same over them.
-        let unchanged = |previous: &&Arc<Route>| {
+        let unchanged = |previous: &Arc<Route>| {
             let before = previous.targets.iter().map(|target| Arc::as_ptr(&target.backend));
             before.eq(named().map(|(_, backend)| Arc::as_ptr(backend))) && previous.model == *model
         };
-        if let Some(previous) = previous.filter(unchanged) {
+        if let Some(previous) = previous.filter(|previous| unchanged(previous)) {
             return Arc::clone(previous);
         }
         let target = |(reference, backend): (&model::BackendRef, &Arc<Backend>)| Target {
@@ -90,7 +94,14 @@ impl Route {
             timeouts: model.overrides.timeouts(backend.model().timeouts),
             retry: model.overrides.retry(&backend.model().retry),
         };
-        Arc::new(Self { model: model.clone(), targets: named().map(target).collect() })
+        Arc::new(Self {
+            model: model.clone(),
+            targets: named().map(target).collect(),
+            requests: previous.map_or_else(
+                || Arc::new(RequestCounter::new(workers)),
+                |previous| Arc::clone(&previous.requests),
+            ),
+        })
     }
 }
 
@@ -134,21 +145,27 @@ pub struct Router {
 }
 
 impl Router {
-    /// Compiles the routes of `model`, whose backends are `backends`, taking over from `previous` what did not change.
+    /// Compiles the routes of `model`, whose backends are `backends`, for `workers` workers, taking over from `previous` what did
+    /// not change.
     ///
     /// A route whose model is equal and whose backends are the same objects is the very same object. A listener's table is the
     /// same as long as its routes have the same places, hosts and matches: a changed backend, filter or policy leaves it alone.
     ///
     /// The cost is linear in the size of the model: that of comparing every route with its predecessor, and that of compiling
     /// those that changed. Where a listener's routes, hosts or matches changed, its whole table is compiled again.
-    pub fn compile(model: &Model, backends: &[Arc<Backend>], previous: Option<&Router>) -> Self {
+    pub fn compile(
+        model: &Model,
+        backends: &[Arc<Backend>],
+        previous: Option<&Router>,
+        workers: usize,
+    ) -> Self {
         let backends: FxHashMap<&str, _> =
             backends.iter().map(|backend| (&**backend.name(), backend)).collect();
         let before = previous.map_or(&[][..], |previous| &previous.routes);
         let by_name: FxHashMap<&str, _> =
             before.iter().map(|route| (&*route.model.name, route)).collect();
         let compile = |model: &model::Route| {
-            Route::compile(model, &backends, by_name.get(&*model.name).copied())
+            Route::compile(model, &backends, by_name.get(&*model.name).copied(), workers)
         };
         let routes: Vec<_> = model.routes.iter().map(compile).collect();
         let tables = Self::compile_tables(model, &routes, previous);

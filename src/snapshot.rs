@@ -58,7 +58,7 @@ impl Snapshot {
         Ok(Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             config_hash,
-            router: Arc::new(Router::compile(&model, &backends, router)),
+            router: Arc::new(Router::compile(&model, &backends, router, workers)),
             backends,
             tls,
             model,

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "integration/admin.rs"]
+mod admin;
 #[path = "integration/architecture.rs"]
 mod architecture;
 #[path = "integration/command_line.rs"]

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "e2e/admin.rs"]
+mod admin;
 #[path = "e2e/algorithms.rs"]
 mod algorithms;
 #[path = "e2e/attacks_http2.rs"]

@@ -5,18 +5,46 @@ use std::fs;
 /// Clock ticks per second in `/proc`: the same on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
 
-/// Memory in use, in bytes.
-pub(super) fn resident_bytes() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024.0)
+/// What the kernel keeps for a process.
+pub(super) struct Status(String);
+
+impl Status {
+    /// The present state.
+    pub(super) fn read() -> Option<Self> {
+        fs::read_to_string("/proc/self/status").ok().map(Self)
+    }
+
+    /// Memory in use, in bytes.
+    pub(super) fn resident_bytes(&self) -> Option<f64> {
+        self.number("VmRSS:").map(|kib| kib * 1024.0)
+    }
+
+    /// Address space, in bytes.
+    pub(super) fn virtual_bytes(&self) -> Option<f64> {
+        self.number("VmSize:").map(|kib| kib * 1024.0)
+    }
+
+    /// Threads.
+    pub(super) fn threads(&self) -> Option<f64> {
+        self.number("Threads:")
+    }
+
+    fn number(&self, name: &str) -> Option<f64> {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    }
 }
 
 /// File descriptors in use.
 pub(super) fn open_files() -> Option<f64> {
     // Reading the folder holds one itself.
     Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
+}
+
+/// File descriptors that the process may have; infinite if unlimited.
+pub(super) fn max_files() -> f64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(f64::INFINITY, |limit| limit as f64)
 }
 
 /// Time spent by all threads, in seconds.
@@ -35,8 +63,12 @@ mod tests {
 
     #[test]
     fn the_kernel_knows_us() {
-        assert!(resident_bytes().unwrap() > 1e6);
+        let status = Status::read().unwrap();
+        assert!(status.resident_bytes().unwrap() > 1e6);
+        assert!(status.virtual_bytes().unwrap() > status.resident_bytes().unwrap());
+        assert!(status.threads().unwrap() >= 1.0);
         assert!(open_files().unwrap() >= 3.0);
+        assert!(max_files() > open_files().unwrap());
         assert!(cpu_seconds().unwrap() < 1e6);
     }
 }

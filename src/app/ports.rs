@@ -9,9 +9,9 @@ use crate::proxy::Proxy;
 use crate::snapshot::Snapshot;
 use crate::socket;
 use crate::telemetry::control_span;
+use crate::telemetry::metrics::ListenerCounters;
 use crate::telemetry::traces::Options as TraceOptions;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ports in use.
@@ -33,7 +33,7 @@ struct Open {
     /// As configured; port 0 stays 0.
     configured: SocketAddr,
     address: SocketAddr,
-    connections: Arc<AtomicUsize>,
+    counters: Arc<ListenerCounters>,
 }
 
 /// An admin or probes port that is served.
@@ -72,7 +72,7 @@ impl Ports {
                 name: Arc::clone(&open.name),
                 address: open.address,
                 configured: open.configured,
-                connections: open.connections.load(Relaxed),
+                counters: Arc::clone(&open.counters),
             };
             lock(&shown).iter().map(bound).collect()
         });
@@ -190,7 +190,7 @@ impl Ports {
         open.retain(|open| {
             let stays = next.model.listeners.iter().any(|listener| listener.name == open.name);
             if !stays {
-                closed += open.connections.load(Relaxed);
+                closed += open.counters.open();
                 self.proxy.unlisten(&open.name, Some(drain));
             }
             stays
@@ -198,21 +198,21 @@ impl Ports {
         for (listener, address, sockets) in sockets {
             let Listener { name, address: configured, .. } = listener;
             let known = open.iter_mut().find(|open| open.name == name);
-            let connections = match known {
+            let counters = match known {
                 // It moves: its connections stay, only its sockets are others.
                 Some(known) => {
                     self.proxy.unlisten(&name, None);
                     (known.configured, known.address) = (configured, address);
-                    Arc::clone(&known.connections)
+                    Arc::clone(&known.counters)
                 }
                 None => {
-                    let connections = Arc::default();
-                    let kept = Arc::clone(&connections);
-                    open.push(Open { name: Arc::clone(&name), configured, address, connections });
+                    let counters = Arc::new(ListenerCounters::new(self.workers));
+                    let kept = Arc::clone(&counters);
+                    open.push(Open { name: Arc::clone(&name), configured, address, counters });
                     kept
                 }
             };
-            self.proxy.listen(&name, sockets, &connections);
+            self.proxy.listen(&name, sockets, &counters);
         }
         closed
     }

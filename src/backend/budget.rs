@@ -48,17 +48,27 @@ impl RetryBudget {
 
     /// Takes one retry out; `false` when the budget is spent.
     pub fn withdraw(&self, now: Nanos) -> bool {
+        let allowed = self.balance(now) > 0.0;
+        if allowed {
+            self.second(now).retries.fetch_add(1, Relaxed);
+        }
+        allowed
+    }
+
+    /// How many retries it allows at `now`.
+    pub fn remaining(&self, now: Nanos) -> u64 {
+        // What is left of one allows a whole one.
+        self.balance(now).ceil().max(0.0) as u64
+    }
+
+    fn balance(&self, now: Nanos) -> f64 {
         let oldest = (now.0 / SECOND).saturating_sub(WINDOW - 1);
         let (mut requests, mut retries) = (0, 0);
         for second in self.seconds.iter().filter(|second| second.number.load(Relaxed) >= oldest) {
             requests += second.requests.load(Relaxed);
             retries += second.retries.load(Relaxed);
         }
-        let allowed = (retries as f64) < self.ratio * requests as f64 + self.floor;
-        if allowed {
-            self.second(now).retries.fetch_add(1, Relaxed);
-        }
-        allowed
+        self.ratio * requests as f64 + self.floor - retries as f64
     }
 
     /// The counts of the present second, begun anew if they are those of an earlier one.
@@ -93,8 +103,9 @@ mod tests {
         for _ in 0..100 {
             budget.deposit(at(5));
         }
+        assert_eq!(budget.remaining(at(5)), 20);
         let granted = (0..100).filter(|_| budget.withdraw(at(5))).count();
-        assert_eq!(granted, 20);
+        assert_eq!((granted, budget.remaining(at(5))), (20, 0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod handshake;
 #[cfg(test)]
 mod tests;
 
+use super::counters::OpenConnection;
 use crate::tls::Stream;
 pub use handshake::Security;
 
@@ -39,6 +40,8 @@ pub struct Connection {
     pub expires_at: Option<Instant>,
     /// What its next request must have in common with those before.
     pub key: Key,
+    /// Its place among the backend's open connections.
+    pub open: Option<OpenConnection>,
 }
 
 /// What requests must have in common that may share connections.
@@ -153,7 +156,12 @@ impl Connection {
     /// A connection over `stream` that has carried nothing yet.
     pub fn new(stream: Stream, expires_at: Option<Instant>, key: Key) -> Self {
         let (received, scratch) = (BytesMut::new(), BytesMut::new());
-        Self { stream, received, scratch, is_reused: false, expires_at, key }
+        Self { stream, received, scratch, is_reused: false, expires_at, key, open: None }
+    }
+
+    /// The same, counted as `open`.
+    pub fn counted(self, open: OpenConnection) -> Self {
+        Self { open: Some(open), ..self }
     }
 
     /// Whether it may carry another request; see [`Stream::is_silent`] for `thorough`.

@@ -1,6 +1,7 @@
 //! One request and its response, whichever protocol carries them: what forwarding sees of HTTP/1 and HTTP/2.
 
 use super::connection::Connection;
+use super::counters::OpenConnection;
 use super::http1::response::Head;
 use super::http2::{Place, Tunnel, Unprocessed};
 use super::{http1, http2};
@@ -175,8 +176,8 @@ impl<B: Body<Data = Bytes> + Unpin> Exchange<B> {
     pub fn into_upgraded(self) -> Upgraded {
         match self {
             Self::Http1(exchange) => {
-                let Connection { stream, received, .. } = exchange.into_upgraded();
-                Upgraded::Http1 { stream, received }
+                let Connection { stream, received, open, .. } = exchange.into_upgraded();
+                Upgraded::Http1 { stream, received, _open: open }
             }
             Self::Http2(exchange) => Upgraded::Http2(exchange.into_tunnel()),
         }
@@ -212,6 +213,8 @@ pub enum Upgraded {
         stream: Stream,
         /// What is to be read first.
         received: BytesMut,
+        /// Its place among the backend's open connections.
+        _open: Option<OpenConnection>,
     },
     /// A stream of a shared connection.
     Http2(Tunnel),

@@ -100,6 +100,17 @@ impl Pool {
         }
     }
 
+    /// How many connections to each endpoint carry nothing.
+    pub fn idle(&self) -> FxHashMap<u64, usize> {
+        let mut counts = FxHashMap::default();
+        let own = self.idle.iter().map(|(key, idle)| (key, idle.len()));
+        let shared = self.shared.iter().map(|(key, connections)| (key, connections.idle()));
+        for (key, count) in own.chain(shared).filter(|(_, count)| *count > 0) {
+            *counts.entry(key.endpoint).or_default() += count;
+        }
+        counts
+    }
+
     /// Connections in all, but for those of HTTP/1 that are in use.
     pub fn len(&self) -> usize {
         let shared: usize = self.shared.values().map(Connections::len).sum();

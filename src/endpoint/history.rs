@@ -1,8 +1,8 @@
 //! The last changes of an endpoint, for people who want to know why it serves or does not.
 
-use crate::clock::Nanos;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// How many changes are kept.
 pub const KEPT: usize = 20;
@@ -39,7 +39,7 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When it came.
-    pub at: Nanos,
+    pub at: SystemTime,
     /// How it was until then.
     pub from: Standing,
     /// How it is from then on.
@@ -74,11 +74,12 @@ mod tests {
     #[test]
     fn the_latest_changes_are_kept_and_the_oldest_go() {
         let history = History::default();
-        for at in 1..=KEPT as u64 + 3 {
+        for number in 1..=KEPT + 3 {
+            let reason = Some(number.to_string().into());
             let (from, to) = (Standing::Healthy, Standing::Unhealthy);
-            history.note(Change { at: Nanos(at), from, to, reason: None });
+            history.note(Change { at: SystemTime::now(), from, to, reason });
         }
-        let at: Vec<_> = history.list().iter().map(|change| change.at.0).collect();
-        assert_eq!(at, (4..=23).collect::<Vec<_>>());
+        let kept: Vec<_> = history.list().into_iter().filter_map(|change| change.reason).collect();
+        assert_eq!((kept.len(), &*kept[0], &*kept[KEPT - 1]), (KEPT, "4", "23"));
     }
 }

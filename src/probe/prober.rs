@@ -4,7 +4,7 @@ use super::check::Failure;
 use super::panics::Panics;
 use super::{Job, Network, resolve};
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, Health, Thresholds, Transition};
+use crate::endpoint::{Endpoint, Health, ProbeKind, ProbeResult, Thresholds, Transition};
 use crate::model::Probe;
 use crate::snapshot::Store;
 use crate::telemetry::control_span;
@@ -100,15 +100,20 @@ impl<N: Network> Prober<N> {
     }
 
     /// Probes once, as the running configuration speaks to the endpoint; `None` when its backend is gone.
-    async fn check(&self, probe: &Probe) -> Option<Result<Duration, Failure>> {
+    async fn check(&self, probe: &Probe, kind: ProbeKind) -> Option<Result<Duration, Failure>> {
         let backend = Arc::clone(self.store.load().backend(&self.backend)?);
+        let started = Instant::now();
         let found = self.network.check(&backend, &self.endpoint, probe).await;
         control_span::probed(found.as_ref().err().map(|failure| failure as _));
+        // The control runtime is the only one that counts here.
+        backend.counters().probes[kind as usize].record(0, started.elapsed());
+        let result = if found.is_ok() { ProbeResult::Pass } else { ProbeResult::Fail };
+        self.endpoint.probes().record(kind, result);
         Some(found)
     }
 
     async fn health(&self, probe: &Probe, thresholds: Thresholds) {
-        let Some(found) = self.check(probe).await else { return };
+        let Some(found) = self.check(probe, ProbeKind::Health).await else { return };
         let failure = found.err().map(|failure| failure.to_string());
         let outcome = failure.as_deref().map_or(Ok(()), Err);
         let change = self.endpoint.record_probe(Nanos::now(), outcome, thresholds);
@@ -144,7 +149,7 @@ impl<N: Network> Prober<N> {
 
     /// Returns whether the probe failed, which is logged only when it is new.
     async fn latency(&self, probe: &Probe, failing: bool) -> bool {
-        let Some(found) = self.check(probe).await else { return failing };
+        let Some(found) = self.check(probe, ProbeKind::Latency).await else { return failing };
         let (url, backend, now) = (self.endpoint.url(), &self.backend, Nanos::now());
         match found {
             Ok(latency) => {

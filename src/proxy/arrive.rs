@@ -5,10 +5,12 @@ use super::timer::Alarm;
 use super::worker::Worker;
 use crate::model::ProxyProtocol;
 use crate::proxy_protocol::{self, Parsed};
+use crate::telemetry::metrics::{Handshake, Refusal};
 use crate::tls;
 use crate::tls::Stream;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use rustls::{HandshakeKind, ProtocolVersion};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -55,10 +57,15 @@ pub async fn arrive(
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     if state.listener.proxy_protocol.get() != ProxyProtocol::Disabled {
         let announced = Box::pin(announce(&mut socket, state));
-        match within(announced, deadline, worker, state, alarm).await? {
+        let announced = within(announced, deadline, worker, state, alarm).await;
+        if announced.is_none() && is_over(deadline) {
+            state.listener.counters.refuses(Refusal::Timeout);
+        }
+        match announced? {
             Ok(None) => {}
             Ok(Some(client)) => state.peer.set(client),
             Err(reason) => {
+                state.listener.counters.refuses(Refusal::ProxyProtocol);
                 turn_away(state, &format!("its header of the PROXY protocol: {reason}"));
                 return None;
             }
@@ -70,9 +77,15 @@ pub async fn arrive(
         return Some(Arrived { stream, is_http2: false, certificate: None });
     };
     let shaking = Box::pin(shake_hands(socket, server));
-    match within(shaking, deadline, worker, state, alarm).await? {
+    let shaken = within(shaking, deadline, worker, state, alarm).await;
+    if shaken.is_none() && is_over(deadline) {
+        state.listener.counters.shakes_hands(Handshake::TimedOut);
+        state.listener.counters.refuses(Refusal::Timeout);
+    }
+    match shaken? {
         Ok(stream) => {
             let (_, session) = stream.get_ref();
+            state.listener.counters.shakes_hands(how(session));
             let is_http2 = session.alpn_protocol() == Some(b"h2");
             let certificate = session
                 .peer_certificates()
@@ -83,9 +96,27 @@ pub async fn arrive(
             Some(Arrived { stream, is_http2, certificate })
         }
         Err(error) => {
+            state.listener.counters.shakes_hands(Handshake::Failed);
+            state.listener.counters.refuses(Refusal::Tls);
             turn_away(state, &format!("the TLS handshake failed: {error}"));
             None
         }
+    }
+}
+
+/// Whether the time of the handshakes is over; else it was the connection's.
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// How a handshake went that has ended well.
+fn how(session: &rustls::ServerConnection) -> Handshake {
+    let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    match (is_resumed, session.protocol_version() == Some(ProtocolVersion::TLSv1_2)) {
+        (false, true) => Handshake::Full12,
+        (false, false) => Handshake::Full13,
+        (true, true) => Handshake::Resumed12,
+        (true, false) => Handshake::Resumed13,
     }
 }
 

@@ -53,7 +53,7 @@ impl ProxyBody {
 
     fn count(&mut self, bytes: usize) {
         if let Some(record) = &mut self.request {
-            record.bytes += bytes as u64;
+            record.sends(bytes);
         }
     }
 

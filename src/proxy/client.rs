@@ -6,6 +6,7 @@ use super::record::Record;
 use super::upgrade::Upgrade;
 use crate::model::{Limits, ProxyProtocol};
 use crate::router::Router;
+use crate::telemetry::metrics::ListenerTally;
 use crate::tls;
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,15 +40,15 @@ pub struct ListenerState {
     pub router: RefCell<Arc<Router>>,
     /// When the listener is removed: its connections close with their next response, at the latest then.
     pub closes_at: Cell<Option<Closing>>,
-    /// Its open connections, those of other workers included.
-    pub open: Arc<AtomicUsize>,
+    /// What it counts.
+    pub counters: ListenerTally,
 }
 
 impl ListenerState {
     /// Whether it has as many connections as it may.
     pub fn is_full(&self) -> bool {
         let most = self.limits.get().max_connections;
-        most.is_some_and(|most| self.open.load(Relaxed) >= most)
+        most.is_some_and(|most| self.counters.open() >= most)
     }
 }
 
@@ -173,6 +173,11 @@ impl ClientState {
         Self { opened: self.opened, interim: Interim::of_stream(), connection, ..fresh }
     }
 
+    /// Whether it is a stream of a connection of HTTP/2.
+    pub fn is_stream(&self) -> bool {
+        self.connection.is_some()
+    }
+
     /// Why it was dropped, or the connection that it is a stream of; `None` if not by us.
     pub fn why_dropped(&self) -> Option<&'static str> {
         let connections = || self.connection.as_ref()?.abort_reason.get();
@@ -214,6 +219,7 @@ impl ClientState {
 
     /// A request's head was read; returns when.
     pub fn request_begins(&self, has_body: bool) -> Instant {
+        self.listener.counters.request_begins();
         let now = if self.unwritten.replace(false) {
             // It was pipelined and read before the answer to the one before was written.
             self.end_written();

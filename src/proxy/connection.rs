@@ -23,7 +23,6 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -281,7 +280,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let client = self.worker.clients.borrow_mut().remove(self.key);
         client.give_up();
-        client.listener.open.fetch_sub(1, Relaxed);
+        client.listener.counters.closes();
         self.worker.leave();
     }
 }

@@ -128,7 +128,8 @@ pub async fn forward(
             headers::not_in_trailers(&parts.headers, &route.model.filters.request_headers)
         }
     };
-    let body = RequestBody::new(body, Rc::clone(&context.client), limit, barred);
+    let body = RequestBody::new(body, Rc::clone(&context.client), limit, barred)
+        .counted(target.backend.counters(), context.worker.id);
     let sent_at = (framing == Framing::Empty).then_some(record.started);
     let hash = target.backend.model().hashing.as_ref().and_then(|hashing| {
         let request = Hashed {
@@ -251,6 +252,8 @@ impl Journey<'_> {
         self.record.tries.push(Try::new(endpoint, Some(decision), now));
         let pick = pick
             .ok_or_else(|| ProxyError::NoEndpoint(format!("backend {}", self.backend().name())))?;
+        let algorithm = self.backend().model().algorithm;
+        self.backend().counters().picked(self.context.worker.id, algorithm);
         let endpoint = Arc::clone(pick.endpoint());
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {

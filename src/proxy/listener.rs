@@ -3,6 +3,7 @@
 use super::client::ListenerState;
 use super::worker::Worker;
 use crate::socket;
+use crate::telemetry::metrics::Pause;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ pub async fn accept(
         let next = async {
             if listener.is_full() {
                 // Its own clients make room when they go; nothing is wrong.
+                listener.counters.pauses(Pause::Limit);
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             } else if worker.shared.is_full() {
                 let reason =
@@ -102,6 +104,7 @@ async fn take(
 
 /// Accepts nobody for a moment, and says so once in a while.
 async fn wait_for_files(worker: &Worker, listener: &ListenerState, reason: &str) {
+    listener.counters.pauses(Pause::Files);
     if worker.shared.is_exhaustion_news(EXHAUSTED_REMINDER) {
         tracing::error!(
             listener = &*listener.name,
@@ -115,6 +118,7 @@ async fn wait_for_files(worker: &Worker, listener: &ListenerState, reason: &str)
 
 /// Serves the connection here, or gives it to a worker that has fewer.
 fn place(worker: &Rc<Worker>, listener: &Rc<ListenerState>, stream: TcpStream, peer: SocketAddr) {
+    listener.counters.accepts();
     // Answers are written whole: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let chosen = worker.place();

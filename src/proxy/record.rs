@@ -298,6 +298,7 @@ impl Record {
     }
 
     fn count(&self, duration: Duration) {
+        self.tally();
         let worker = self.worker.id;
         let Some(backend) = self.backend() else {
             let shared = &self.worker.shared;
@@ -309,10 +310,13 @@ impl Record {
         counters.duration.record(worker, duration);
         match &self.in_flight {
             Some(pick) if self.answered => pick.endpoint().requests().record(worker, self.status),
-            _ => counters
-                .unanswered
-                .record(worker, self.status.filter(|status| *status != CLIENT_CLOSED)),
+            _ => counters.unanswered.record(worker, self.answer()),
         }
+    }
+
+    /// The status that the client was answered with, if it was.
+    pub fn answer(&self) -> Option<u16> {
+        self.status.filter(|status| self.answered || *status != CLIENT_CLOSED)
     }
 
     fn algorithm(&self) -> Option<&'static str> {

@@ -4,6 +4,7 @@
 use super::client::ClientState;
 use super::error::ProxyError;
 use super::headers;
+use crate::backend::counters::Counters;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::HeaderName;
@@ -11,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -43,6 +45,8 @@ struct Upload {
     /// Since when we wait for the client's next piece.
     waiting_since: Option<Instant>,
     failure: Option<ProxyError>,
+    /// Whose endpoints get it, and the worker that counts that.
+    counted: Option<(Arc<Counters>, usize)>,
 }
 
 /// A client's body as it comes in.
@@ -171,7 +175,16 @@ impl RequestBody {
             ended: false,
             waiting_since: None,
             failure: None,
+            counted: None,
         })))
+    }
+
+    /// The same, counted in `counters` by `worker` on its way to an endpoint.
+    pub fn counted(mut self, counters: &Arc<Counters>, worker: usize) -> Self {
+        if let Some(upload) = &mut self.0 {
+            upload.counted = Some((Arc::clone(counters), worker));
+        }
+        self
     }
 
     /// Whether the body can begin anew: nothing of it is gone.
@@ -241,6 +254,13 @@ impl RequestBody {
 }
 
 impl Upload {
+    /// A piece goes to the endpoint.
+    fn count(&self, bytes: usize) {
+        if let Some((counters, worker)) = &self.counted {
+            counters.sends(*worker, bytes);
+        }
+    }
+
     fn keep(&mut self, data: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
         self.kept_bytes += data.len();
@@ -272,11 +292,13 @@ impl Upload {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         if let Some(piece) = self.kept.as_ref().and_then(|kept| kept.get(self.replayed)) {
             self.replayed += 1;
-            return Poll::Ready(Some(Ok(match piece {
+            let frame = match piece {
                 Kept::Data(data) => Frame::data(data.clone()),
                 Kept::Joined(joined) => Frame::data(Bytes::copy_from_slice(joined)),
                 Kept::Trailers(trailers) => Frame::trailers(trailers.clone()),
-            })));
+            };
+            self.count(frame.data_ref().map_or(0, Bytes::len));
+            return Poll::Ready(Some(Ok(frame)));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -296,9 +318,11 @@ impl Upload {
             Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
+                    self.client.listener.counters.receives(data.len());
                     if let Some(limit) = self.limit.filter(|limit| self.received > *limit) {
                         return self.fail(ProxyError::BodyTooLarge { limit });
                     }
+                    self.count(data.len());
                     self.keep(data);
                     // Who knows the length does not ask for more.
                     if self.incoming.is_end_stream() {

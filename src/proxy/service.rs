@@ -308,6 +308,7 @@ pub fn record_refusal(
     status: u16,
     reason: &'static str,
 ) {
+    client.listener.counters.request_begins();
     drop(Record {
         worker: Rc::clone(worker),
         client: Rc::clone(client),

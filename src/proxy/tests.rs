@@ -43,23 +43,23 @@ fn connections_are_shared_out_exactly_whoever_accepts_them() {
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
         let mut clients: Vec<_> = (0..9).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let open = Arc::new(AtomicUsize::new(0));
-        proxy.listen(&"http".into(), vec![socket], &open);
-        until("all are served", || open.load(Relaxed) == 9);
+        let counters = Arc::new(ListenerCounters::new(2));
+        proxy.listen(&"http".into(), vec![socket], &counters);
+        until("all are served", || counters.open() == 9);
         let mut shares = loads(&proxy);
         shares.sort_unstable();
         assert_eq!(shares, [4, 5]);
         // Those that come later make up for those that have gone.
         clients.truncate(3);
-        until("some have gone", || open.load(Relaxed) == 3);
+        until("some have gone", || counters.open() == 3);
         clients.extend((0..5).map(|_| TcpStream::connect(address).unwrap()));
-        until("all are served", || open.load(Relaxed) == 8);
+        until("all are served", || counters.open() == 8);
         assert_eq!(loads(&proxy), [4, 4]);
         assert_eq!(proxy.connections(), 8);
         // A task for each of them, for the one socket, and for each worker's log and timers.
         until("those that have gone left no task", || proxy.tasks() == 8 + 1 + 4);
         proxy.end();
         threads.join();
-        assert_eq!((open.load(Relaxed), proxy.connections(), proxy.tasks()), (0, 0, 0));
+        assert_eq!((counters.open(), proxy.connections(), proxy.tasks()), (0, 0, 0));
     }
 }

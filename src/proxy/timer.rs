@@ -61,14 +61,17 @@ impl Timers {
         })
     }
 
-    /// Rings the alarms, for ever.
-    pub async fn run(self: Rc<Self>) {
+    /// Rings the alarms, for ever. Tells `rings` each time for when that was due.
+    pub async fn run(self: Rc<Self>, rings: impl Fn(Instant)) {
         loop {
             let first = self.due.borrow().first_key_value().map(|(key, _)| self.time_of(key.0));
             match first {
                 None => self.sooner.notified().await,
                 Some(at) => tokio::select! {
-                    () = sleep_until(at) => self.ring(Instant::now()),
+                    () = sleep_until(at) => {
+                        rings(at);
+                        self.ring(Instant::now());
+                    }
                     () = self.sooner.notified() => {}
                 },
             }
@@ -160,7 +163,7 @@ mod tests {
     /// Timers that run, and an alarm of theirs.
     fn alarm() -> Alarm {
         let timers = Timers::new();
-        tokio::task::spawn_local(Rc::clone(&timers).run());
+        tokio::task::spawn_local(Rc::clone(&timers).run(|_| {}));
         Alarm::new(timers)
     }
 

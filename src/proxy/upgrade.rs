@@ -2,6 +2,7 @@
 
 use super::client::ClientState;
 use super::record::Record;
+use super::tally::ConversationTally;
 use super::timer::Alarm;
 use crate::backend::exchange::Upgraded;
 use std::future::Future;
@@ -32,10 +33,11 @@ impl std::fmt::Debug for Upgrade {
     }
 }
 
-/// The endpoint's side of a conversation; counts what it sends.
+/// The endpoint's side of a conversation; counts what passes.
 struct EndpointSide {
     stream: Upgraded,
     sent: u64,
+    tally: ConversationTally,
 }
 
 /// Carries bytes both ways until both sides have closed, one fails, both are silent for too long, or the endpoint or the
@@ -46,7 +48,8 @@ pub async fn converse(
     state: Rc<ClientState>,
 ) {
     let Upgrade { connection, mut record, idle } = upgrade;
-    let mut side = EndpointSide { stream: connection, sent: 0 };
+    let tally = ConversationTally::new(&record);
+    let mut side = EndpointSide { stream: connection, sent: 0, tally };
     let ended = {
         let mut conversation =
             pin!(copy_bidirectional_with_sizes(&mut client, &mut side, BUFFER, BUFFER));
@@ -86,7 +89,9 @@ impl AsyncRead for EndpointSide {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.sent += (buffer.filled().len() - before) as u64;
+        let read = buffer.filled().len() - before;
+        self.sent += read as u64;
+        self.tally.receives(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -97,7 +102,9 @@ impl AsyncWrite for EndpointSide {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.tally.sends(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,7 @@ use crate::model::{self, AccessLog, Decisions, LogOutput, Ratio, SecretText};
 use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
+use crate::telemetry::metrics::{ListenerCounters, ListenerTally};
 use http::{HeaderMap, HeaderValue, request::Parts};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -20,7 +21,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,8 +51,8 @@ pub enum Command {
     Listen {
         /// The listener's name.
         name: Arc<str>,
-        /// Counts the listener's open connections.
-        open: Arc<AtomicUsize>,
+        /// What the listener counts.
+        counters: Arc<ListenerCounters>,
     },
     /// Accept for a listener.
     Accept {
@@ -99,6 +99,8 @@ pub struct Worker {
     pub clients: RefCell<Slab<Rc<ClientState>>>,
     /// Whether clients are asked to close.
     pub closing: Cell<bool>,
+    /// Whether it had idle connections to endpoints when it last said how many.
+    pub had_idle: Cell<bool>,
     snapshot: RefCell<SnapshotCache>,
     listeners: RefCell<HashMap<Arc<str>, Entry>>,
     present: RefCell<Present>,
@@ -194,6 +196,7 @@ impl Worker {
             rng: RefCell::new(fastrand::Rng::new()),
             clients: RefCell::default(),
             closing: Cell::new(false),
+            had_idle: Cell::new(false),
             snapshot: RefCell::new(snapshot),
             listeners: RefCell::default(),
             present: RefCell::default(),
@@ -219,7 +222,9 @@ impl Worker {
         let mut sweep = tokio::time::interval(IDLE_TIMEOUT / 4);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::task::spawn_local(Rc::clone(&self).hand_over_log());
-        tokio::task::spawn_local(Rc::clone(&self.timers).run());
+        let worker = Rc::clone(&self);
+        let timers = Rc::clone(&self.timers);
+        tokio::task::spawn_local(timers.run(move |due| worker.rings_late(due)));
         self.follow_snapshot();
         while !(self.closing.get() && self.ends_unused()) {
             tokio::select! {
@@ -228,7 +233,10 @@ impl Worker {
                     Some(command) => self.obey(command),
                 },
                 Ok(()) = swapped.changed() => self.follow_snapshot(),
-                _ = sweep.tick() => self.sweep(),
+                due = sweep.tick() => {
+                    self.rings_late(due);
+                    self.sweep();
+                }
                 () = self.changed.notified() => {}
             }
         }
@@ -245,7 +253,7 @@ impl Worker {
 
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Listen { name, open } => self.listen(name, open),
+            Command::Listen { name, counters } => self.listen(name, counters),
             Command::Accept { name, socket } => self.accept(&name, socket),
             Command::Unlisten { name, drain } => self.unlisten(&name, drain),
             Command::Adopt { stream, peer, name } => {
@@ -264,17 +272,17 @@ impl Worker {
         }
     }
 
-    fn listen(&self, name: Arc<str>, open: Arc<AtomicUsize>) {
+    fn listen(&self, name: Arc<str>, counters: Arc<ListenerCounters>) {
         let mut listeners = self.listeners.borrow_mut();
         // One that was removed before is another.
         listeners.retain(|known, entry| *known != name || entry.state.closes_at.get().is_none());
         listeners.entry(Arc::clone(&name)).or_insert_with(|| Entry {
-            state: Rc::new(self.listener_state(name, open)),
+            state: Rc::new(self.listener_state(name, counters)),
             stop: watch::Sender::new(false),
         });
     }
 
-    fn listener_state(&self, name: Arc<str>, open: Arc<AtomicUsize>) -> ListenerState {
+    fn listener_state(&self, name: Arc<str>, counters: Arc<ListenerCounters>) -> ListenerState {
         let mut cache = self.snapshot.borrow_mut();
         let snapshot = cache.load();
         let listeners = &snapshot.model.listeners;
@@ -290,7 +298,7 @@ impl Worker {
             proxy_protocol: Cell::new(model.proxy_protocol),
             router: RefCell::new(Arc::clone(&snapshot.router)),
             closes_at: Cell::new(None),
-            open,
+            counters: ListenerTally::new(counters, self.id),
         };
         follow(&state, model, snapshot);
         state
@@ -344,7 +352,7 @@ impl Worker {
         listener: Rc<ListenerState>,
     ) {
         // Counted here already: a burst is accepted before the first of its connections has its turn.
-        listener.open.fetch_add(1, Relaxed);
+        listener.counters.opens();
         tokio::task::spawn_local(connection::serve(Rc::clone(self), stream, peer, listener));
     }
 
@@ -408,6 +416,11 @@ impl Worker {
         (found, snapshot.generation)
     }
 
+    /// The running snapshot. Not to be held across an await.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.snapshot.borrow_mut().load())
+    }
+
     /// The running generation.
     pub fn generation(&self) -> u64 {
         self.snapshot.borrow_mut().load().generation
@@ -420,7 +433,7 @@ impl Worker {
 
     /// Lets go of the old snapshot, and of what only it needed.
     fn follow_snapshot(&self) {
-        let snapshot = Arc::clone(self.snapshot.borrow_mut().load());
+        let snapshot = self.snapshot();
         self.log.settings.set(snapshot.model.access_log);
         self.observed.set(Observed::by(&snapshot.model));
         self.debug_token.replace(snapshot.model.decisions.debug_token.clone());
@@ -458,6 +471,8 @@ impl Worker {
         if !pool.is_empty() {
             pool.sweep(now);
         }
+        drop(pool);
+        self.publish_idle();
     }
 
     fn close(&self) {

@@ -52,7 +52,7 @@ impl Tables {
 
     fn next(&mut self, generator: &mut Generator<'_>) {
         generator.next(&mut self.model.routes);
-        let router = Router::compile(&self.model, &self.backends, self.previous.as_ref());
+        let router = Router::compile(&self.model, &self.backends, self.previous.as_ref(), 1);
         for _ in 0..2 {
             let request = generator.request();
             let listener = generator.one(&["http", "other"]);

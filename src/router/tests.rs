@@ -13,7 +13,7 @@ const LISTENER: &str = "http";
 
 fn router(routes: Vec<model::Route>) -> Router {
     let model = model(routes);
-    Router::compile(&model, &backends(&model), None)
+    Router::compile(&model, &backends(&model), None, 1)
 }
 
 /// A route to backend `a` for these hosts (all when there are none; `*.` makes a wildcard).

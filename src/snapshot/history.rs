@@ -45,6 +45,20 @@ pub enum Outcome {
     Unchanged,
 }
 
+impl Outcome {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Refused, Self::Unchanged];
+
+    /// Its name, in metrics and for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// Why the configuration is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {

@@ -1,10 +1,11 @@
 //! What is known of the configuration's source: a refused file is never shown as the running one.
 
-use super::history::History;
+use super::history::{History, Outcome};
+use crate::telemetry::metrics::DurationHistogram;
 use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 /// The state of the source, beside the running snapshot.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,27 @@ pub struct SourceStatus {
     pub unchanged: AtomicU64,
     /// The last of them.
     pub history: History,
+    timing: Mutex<Timing>,
+    durations: Durations,
+}
+
+/// When changes of the source came to their ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// When each outcome was last seen, in the order of [`Outcome::ALL`].
+    pub last: [Option<SystemTime>; Outcome::ALL.len()],
+    /// How long the last change took.
+    pub took: Option<Duration>,
+}
+
+/// How long changes took.
+#[derive(Debug)]
+struct Durations(DurationHistogram);
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(DurationHistogram::new(1))
+    }
 }
 
 impl SourceStatus {
@@ -55,6 +77,35 @@ impl SourceStatus {
     /// Replaces the present state.
     pub fn store(&self, source: Source) {
         self.current.store(Arc::new(source));
+    }
+
+    /// A change has come to its end, after it `took` so long.
+    pub fn ends(&self, outcome: Outcome, took: Duration) {
+        let count = match outcome {
+            Outcome::Accepted => &self.accepted,
+            Outcome::Refused => &self.refused,
+            Outcome::Unchanged => &self.unchanged,
+        };
+        count.fetch_add(1, Relaxed);
+        // Only control counts here.
+        self.durations.0.record(0, took);
+        let mut timing = self.lock();
+        timing.last[outcome as usize] = Some(SystemTime::now());
+        timing.took = Some(took);
+    }
+
+    /// When changes came to their ends.
+    pub fn timing(&self) -> Timing {
+        *self.lock()
+    }
+
+    /// How long changes took.
+    pub fn durations(&self) -> &DurationHistogram {
+        &self.durations.0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Timing> {
+        self.timing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes so far: accepted, refused, without effect.

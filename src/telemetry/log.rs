@@ -5,6 +5,7 @@
 use super::control_span;
 use std::fmt;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines, reload};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -25,6 +26,9 @@ const MAX_WAITING: usize = 4096;
 
 /// How long [`flush`] waits for a slow reader.
 const FLUSH_AT_MOST: Duration = Duration::from_secs(1);
+
+/// Lines that were dropped.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// The way to the writing thread, once there is one.
 static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
@@ -163,6 +167,11 @@ pub fn flush() {
     }
 }
 
+/// Lines that were dropped, because standard error did not take them in time.
+pub fn dropped() -> u64 {
+    DROPPED.load(Relaxed)
+}
+
 fn write(messages: &Receiver<Message>) {
     for message in messages {
         match message {
@@ -196,7 +205,7 @@ fn dispatch<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer()
+    let lines = lines::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
@@ -220,7 +229,11 @@ struct Stderr;
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         match WRITER.get().map(|writer| writer.try_send(Message::Line(line.to_vec()))) {
-            Some(Ok(()) | Err(TrySendError::Full(_))) => Ok(line.len()),
+            Some(Ok(())) => Ok(line.len()),
+            Some(Err(TrySendError::Full(_))) => {
+                DROPPED.fetch_add(1, Relaxed);
+                Ok(line.len())
+            }
             Some(Err(TrySendError::Disconnected(_))) | None => std::io::stderr().lock().write(line),
         }
     }

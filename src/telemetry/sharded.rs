@@ -27,12 +27,28 @@ impl<const N: usize> Sharded<N> {
         cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
     }
 
+    /// Takes `amount` off counter `index` on behalf of `worker`, who must have added it.
+    pub fn subtract(&self, worker: usize, index: usize, amount: u64) {
+        self.add(worker, index, amount.wrapping_neg());
+    }
+
+    /// Makes `worker`'s counter `index` say `value`.
+    pub fn set(&self, worker: usize, index: usize, value: u64) {
+        self.shards[worker % self.shards.len()].0[index].store(value, Relaxed);
+    }
+
+    /// What each worker counted.
+    pub fn by_worker(&self) -> impl Iterator<Item = [u64; N]> {
+        let load = |shard: &Shard<N>| std::array::from_fn(|index| shard.0[index].load(Relaxed));
+        self.shards.iter().map(load)
+    }
+
     /// The sums over all workers.
     pub fn totals(&self) -> [u64; N] {
-        let mut sums = [0; N];
-        for shard in &self.shards {
-            for (sum, cell) in sums.iter_mut().zip(&shard.0) {
-                *sum += cell.load(Relaxed);
+        let mut sums = [0_u64; N];
+        for shard in self.by_worker() {
+            for (sum, count) in sums.iter_mut().zip(shard) {
+                *sum = sum.wrapping_add(count);
             }
         }
         sums
@@ -50,5 +66,9 @@ mod tests {
         counters.add(1, 1, 7);
         counters.add(1, 2, 1);
         assert_eq!(counters.totals(), [0, 12, 1]);
+        counters.subtract(0, 1, 2);
+        counters.set(0, 2, 4);
+        assert_eq!(counters.totals(), [0, 10, 5]);
+        assert_eq!(counters.by_worker().collect::<Vec<_>>(), [[0, 3, 4], [0, 7, 1]]);
     }
 }

@@ -1,4 +1,4 @@
-//! What `outrigger diff` says before a change is what the reload says after it.
+//! What `outrigger diff` says before a change is what the log and the admin port say of the reload.
 
 use e2e::{Outrigger, PORTS, binary};
 use std::process::Command;
@@ -67,6 +67,11 @@ async fn diff_and_the_reload_say_the_same() {
         let rest = line.split_once(begin).unwrap().1;
         let (changes, kept) = rest.rsplit_once("; ").unwrap();
         assert_eq!((changes, kept), (&*same, "0 connections closed, 0 requests in flight kept"));
+        let reloads = outrigger.ask("/api/v1/reloads").await.unwrap();
+        let reloads: serde_json::Value = serde_json::from_slice(&reloads.body).unwrap();
+        let changes = reloads["reloads"][0]["changes"].as_array().unwrap();
+        let changes: Vec<_> = changes.iter().map(|change| change.as_str().unwrap()).collect();
+        assert_eq!(changes, said.lines().collect::<Vec<_>>());
         outrigger.stop().await;
     }
 }

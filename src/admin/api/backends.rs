@@ -60,12 +60,12 @@ impl Backend {
         let members = backend.members().iter();
         let picks = members.clone().map(|member| member.endpoint.picks()).sum();
         let counters = backend.counters();
-        let (durations, _) = counters.duration.totals();
+        let durations = counters.duration.totals().buckets;
         Self {
             name: backend.name().to_string(),
             algorithm: backend.model().algorithm.name(),
             algorithm_how: backend.model().algorithm.how(),
-            imbalance: None,
+            imbalance: backend.imbalance(),
             panic: eligible.panic,
             requests_total: durations.iter().sum(),
             unanswered: by_class(counters.unanswered.totals()),

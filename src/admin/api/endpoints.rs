@@ -4,7 +4,7 @@ use super::backends::Backend;
 use super::{Context, Query, rounded, share};
 use crate::admin::refusal::Refusal;
 use crate::backend::Member;
-use crate::clock::{Nanos, wall_clock};
+use crate::clock::Nanos;
 use crate::endpoint::{Change, Standing};
 use crate::telemetry::metrics::CODE_CLASSES;
 use crate::telemetry::rfc3339;
@@ -14,7 +14,7 @@ use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// One address of a backend, and its live state.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -120,25 +120,25 @@ impl Endpoint {
             share: share(picks, all_picks),
             addresses: resolution.addresses.iter().map(ToString::to_string).collect(),
             resolve_error: resolution.error.clone(),
-            history: endpoint
-                .history()
-                .iter()
-                .map(|change| HealthChange::of(change, now))
-                .collect(),
+            history: endpoint.history().iter().map(HealthChange::of).collect(),
         }
     }
 }
 
 impl HealthChange {
-    fn of(change: &Change, now: Nanos) -> Self {
+    fn of(change: &Change) -> Self {
         let Change { at, from, to, reason } = change;
         Self {
-            at: rfc3339(wall_clock(*at, now)),
+            at: rfc3339(*at),
             from: Standing::name(*from),
             to: Standing::name(*to),
             reason: reason.as_deref().map(str::to_owned),
         }
     }
+}
+
+fn wall_clock(moment: Nanos, now: Nanos) -> SystemTime {
+    SystemTime::now().checked_sub(now.since(moment)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Without the classes that did not occur.

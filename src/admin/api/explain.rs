@@ -81,8 +81,11 @@ struct Matched {
 #[expect(dead_code, reason = "it describes what the explanation tells")]
 struct OwnAnswer {
     status: u16,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
 

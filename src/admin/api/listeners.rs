@@ -83,7 +83,7 @@ impl Listener {
             configured: bound.configured.to_string(),
             protocol: protocol(snapshot, &bound.name),
             tls: model.tls.as_ref().map(|tls| Tls::of(snapshot, &bound.name, tls)),
-            connections: bound.connections,
+            connections: bound.counters.open(),
             limits: Limits::of(&model.limits),
         })
     }

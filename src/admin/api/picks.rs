@@ -41,22 +41,34 @@ pub(in crate::admin) async fn get(State(context): Context) -> Json<Picks> {
 struct Request {
     at: String,
     request_id: String,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     /// Whether its trace was sent.
     sampled: bool,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     listener: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     backend: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     algorithm: Option<String>,
     generation: u64,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     /// As in the access log.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     duration_ms: f64,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
     /// Why it is kept: `error`, `retry`, `slow` or `sample`.
     kept: Vec<String>,
@@ -68,12 +80,17 @@ struct Request {
 #[schemars(rename_all = "camelCase")]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Attempt {
+    #[schemars(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
     /// From the begin of the request.
     start_ms: f64,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<f64>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pick: Option<Pick>,
 }
 
@@ -88,10 +105,14 @@ struct Pick {
     excluded: Vec<Excluded>,
     /// Endpoints that were excluded, besides those listed.
     more_excluded: usize,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     chosen: Option<String>,
     /// How many were as good as the one that was chosen, it included.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     equals: Option<usize>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     draw: Option<Draw>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     hash: Option<Hash>,
     /// The client was given this endpoint before, and stays.
     pinned: bool,
@@ -107,6 +128,7 @@ struct Pick {
 struct Candidate {
     endpoint: String,
     /// What the algorithm compared.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
     weight: f64,
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/reloads`: what became of each look at the configuration.
 
 use super::{Context, rounded};
-use crate::snapshot::history::{self, Cause, Outcome};
+use crate::snapshot::history::{self, Cause};
 use crate::telemetry::rfc3339;
 use axum::Json;
 use axum::extract::State;
@@ -46,10 +46,20 @@ struct Reload {
 #[expect(dead_code, reason = "it describes what others serialise")]
 pub(super) struct ConfigError {
     message: String,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// What is allowed instead.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    allowed: Option<String>,
+    /// What was probably meant.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
 }
 
 pub(in crate::admin) async fn get(State(context): Context) -> Json<Reloads> {
@@ -61,11 +71,7 @@ impl Reload {
     fn of(reload: &history::Reload) -> Self {
         Self {
             at: rfc3339(reload.at),
-            outcome: match reload.outcome {
-                Outcome::Accepted => "accepted",
-                Outcome::Refused => "refused",
-                Outcome::Unchanged => "unchanged",
-            },
+            outcome: reload.outcome.name(),
             generation: reload.generation,
             hash: reload.hash.clone(),
             cause: match reload.cause {

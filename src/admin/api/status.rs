@@ -137,7 +137,7 @@ impl Status {
                     name: bound.name.to_string(),
                     address: bound.address.to_string(),
                     protocol: protocol(&snapshot, &bound.name),
-                    connections: bound.connections,
+                    connections: bound.counters.open(),
                     certificates: Certificate::of(&snapshot, &bound.name),
                 })
                 .collect(),

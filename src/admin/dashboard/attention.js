@@ -74,7 +74,7 @@ export function totals(status, tracks, at) {
   text(byId("total-in-flight"), count(endpoints.reduce((sum, it) => sum + it.inFlight, 0)));
   const connections = status.listeners.map(it => it.connections).filter(Number.isFinite);
   text(byId("total-connections"), connections.length ? count(connections.reduce((sum, it) => sum + it, 0)) : "–");
-  const serving = endpoints.filter(serves).length;
-  text(byId("total-serving"), `${count(serving)} of ${count(endpoints.length)}`);
-  attribute(byId("total-serving"), "class", serving < endpoints.length ? "warn" : "");
+  const [serving, wanted] = [endpoints.filter(serves).length, endpoints.filter(it => it.weight > 0).length];
+  text(byId("total-serving"), `${count(serving)} of ${count(wanted)}`);
+  attribute(byId("total-serving"), "class", serving < wanted ? "warn" : "");
 }

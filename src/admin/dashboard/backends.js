@@ -4,7 +4,7 @@ import { anchor } from "./chain.js";
 import { attribute, byId, capped, instance, list, pairs, show, sparkline, text } from "./dom.js";
 import { clock, count, ms, percent, plural, rate, span, when } from "./format.js";
 import { KEPT } from "./rates.js";
-import { serves, sinceWords, stateOf, timeline } from "./state.js";
+import { minutesBack, serves, sinceWords, stateOf, timeline } from "./state.js";
 
 /** Rows of a table, and tables, unless all are asked for. */
 const CAP = 25;
@@ -75,6 +75,8 @@ function update(view, { backend, endpoints }, status, tracks, at) {
   text(view.panic, "Panic: too few endpoints are healthy, so that all count as healthy and get requests.");
   const serving = backend.endpoints.filter(serves).length;
   text(view.caption, `Endpoints of ${backend.name}: ${serving} of ${backend.endpoints.length} serve`);
+  const minutes = minutesBack(status.startedAt);
+  text(view.window, `Last ${minutes === 1 ? "minute" : `${minutes} minutes`}`);
   const redo = () => update(view, { backend, endpoints }, status, tracks, at);
   const rows = capped(ordered(backend, endpoints, tracks), CAP, view.more, `of ${backend.name}`, redo);
   const picks = sum(backend.endpoints, it => tracks.of(backend.name, it.url).growth("picks") ?? 0);

@@ -1,7 +1,7 @@
 // Requests that were kept, each with why its endpoints were picked.
 
 import { attribute, byId, capped, instance, list, pairs, show, text, texts } from "./dom.js";
-import { ms, plural, when } from "./format.js";
+import { ms, percent, plural, when } from "./format.js";
 
 const CAP = 15;
 
@@ -12,8 +12,9 @@ export function requests(picks) {
   const kept = byId("kept").value;
   const all = kept === "sample" ? picks.sampled : picks.notable;
   const wanted = (all ?? []).filter(it => ["notable", "sample"].includes(kept) || it.kept.includes(kept));
-  const slow = picks.slowerThanMs ? ` Slow is what takes longer than ${ms(picks.slowerThanMs)}.` : "";
-  text(byId("requests-note"), (wanted.length ? "Open one to see why its endpoints were picked." : "None was kept.") + slow);
+  const rule = kept === "sample" ? ` Chance keeps ${percent(picks.sample)} of all.`
+    : picks.slowerThanMs ? ` Slow is what takes longer than ${ms(picks.slowerThanMs)}.` : "";
+  text(byId("requests-note"), (wanted.length ? "Open one to see why its endpoints were picked." : "None was kept.") + rule);
   const shown = capped(wanted, CAP, byId("more-requests"), "requests", again);
   list(byId("requests"), shown, it => `${it.requestId} ${it.at}`, create, update);
 }
@@ -42,6 +43,8 @@ function update(view, it) {
   attribute(view.status, "class", `tag ${!it.status || it.status >= 500 ? "bad" : it.status >= 400 ? "warn" : ""}`);
   text(view.duration, ms(it.durationMs));
   text(view.line, target(it));
+  const endpoint = it.attempts?.at(-1)?.endpoint;
+  text(view.way, endpoint ? `→ ${endpoint}` : "");
   text(view.kept, [it.kept.join(", "), fault(it)].filter(Boolean).join(": "));
 }
 
@@ -94,7 +97,8 @@ function attempt(view, it, number, algorithm) {
   text(view.how, [pick.panic && "Panic: all endpoints counted as healthy.", pick.how && `Choice: ${pick.how}.`].filter(Boolean).join(" "));
   const candidates = (pick.candidates ?? []).toSorted((a, b) => (a.score ?? Infinity) - (b.score ?? Infinity));
   show(view.box, candidates.length > 0);
-  text(view.caption, `${plural(candidates.length + (pick.moreCandidates ?? 0), "candidate")}, the best first`);
+  const compared = candidates.some(one => Number.isFinite(one.score));
+  text(view.caption, plural(candidates.length + (pick.moreCandidates ?? 0), "candidate") + (compared ? ", the best first" : ""));
   attribute(view.box, "aria-label", `Candidates of attempt ${number}`);
   list(view.candidates, candidates, one => one.endpoint, () => instance("t-candidate"), (row, one) => {
     text(row.endpoint, one.endpoint);

@@ -3,8 +3,10 @@
 import { attribute, svg } from "./dom.js";
 import { now, since, ms } from "./format.js";
 
-/** How far back the time line goes, in ms. */
-const WINDOW = 15 * 60_000;
+/** How far back the time line goes, in minutes: that which the process has lived, or the longest. */
+const WINDOWS = [1, 5, 15];
+
+export const minutesBack = startedAt => WINDOWS.find(minutes => now() - Date.parse(startedAt) < minutes * 60_000) ?? WINDOWS.at(-1);
 
 /** Each state: its class, its sign, and how soon it wants to be seen. A state that is not here is shown by its own name. */
 const STATES = {
@@ -61,12 +63,13 @@ function stretches(endpoint, from) {
   return found;
 }
 
-/** Draws the last quarter of an hour into a box of 900 × 10. */
+/** Draws the last minutes into a box of 900 × 10. */
 export function timeline(box, endpoint, startedAt) {
-  const [end, begin] = [now(), now() - WINDOW];
+  const span = minutesBack(startedAt) * 60_000;
+  const [end, begin] = [now(), now() - span];
   const parts = stretches(endpoint, Math.max(begin, Date.parse(startedAt)));
   const bounds = [...parts.slice(1).map(part => part.from), end];
-  const x = at => Math.round(900 * (at - begin) / WINDOW);
+  const x = at => Math.round(900 * (at - begin) / span);
   const drawn = parts.map((part, index) => ({ part, x: x(part.from), width: x(bounds[index]) - x(part.from) }));
   const visible = drawn.filter(({ width }, index) => width > 0 || index === drawn.length - 1);
   while (box.childElementCount > visible.length) box.lastChild.remove();

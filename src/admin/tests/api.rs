@@ -199,3 +199,23 @@ async fn kept_requests_are_told_as_they_tell_themselves() {
     assert_eq!(told["notable"], json!([{ "path": "/slow" }]));
     assert_eq!(told["sampled"], json!([{ "path": "/usual" }]));
 }
+
+#[tokio::test]
+async fn a_question_about_a_request_is_passed_on_as_it_was_asked() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context).unwrap();
+    let query = "url=http://a/%3Fb&method=PURGE&header=x-a:+b&header=x-c:+d&listener=http&clientAddress=::1";
+    let (code, told) = json_of(server.address(), &format!("/api/v1/explain?{query}")).await;
+    assert_eq!(code, 200);
+    assert_eq!((&told["url"], &told["method"]), (&json!("http://a/?b"), &json!("PURGE")));
+    assert_eq!((&told["filters"], &told["client"]), (&json!(["x-a: b", "x-c: d"]), &json!("::1")));
+    for (query, error) in [
+        ("", "the parameter url is missing; an example: url=http://shop.example.com/cart"),
+        ("?url=http://a/", "listener NAME is wanted"),
+        ("?url=http://a/&method=a%20b", "method a b: is not a method"),
+        ("?url=http://a/&clientAddress=a", "clientAddress a: is not an IP address"),
+    ] {
+        let (code, told) = json_of(server.address(), &format!("/api/v1/explain{query}")).await;
+        assert_eq!((code, &told["error"]), (400, &json!(error)), "{query}");
+    }
+}

@@ -104,3 +104,37 @@ fn the_document_names_every_operation_once() {
     assert_eq!(ids.len(), all, "an operationId twice");
     assert!(ids.contains(&"getApiV1BackendsName".to_owned()), "{ids:?}");
 }
+
+#[test]
+fn the_manual_names_every_operation_and_every_parameter() {
+    let manual = include_str!("../../../docs/admin.md");
+    for path in PATHS {
+        for operation in path.operations {
+            let name = format!("`{} {}`", operation.verb.name(), path.path);
+            assert!(manual.contains(&name), "{name} is missing in docs/admin.md");
+            for parameter in operation.parameters {
+                assert!(manual.contains(parameter.name), "{name}: {}", parameter.name);
+            }
+        }
+        // An example of each.
+        let example = path.path.replace("{name}", "demo");
+        let called = manual.matches(&format!("http://127.0.0.1:9900{example}")).count();
+        assert!(called > 0 || path.on_probes, "docs/admin.md has no example of {}", path.path);
+    }
+}
+
+#[tokio::test]
+async fn a_404_lists_every_operation() {
+    let (context, _guard) = context();
+    let server = start(loopback(), context).unwrap();
+    let (_, body) = get(server.address(), "/nothing").await;
+    for path in PATHS {
+        for operation in path.operations {
+            let verb = Some(operation.verb.name()).filter(|verb| *verb != "GET");
+            let name = verb.map_or(path.path.to_owned(), |verb| format!("{verb} {}", path.path));
+            let is_listed =
+                |line: &str| line.starts_with(&name) && line.ends_with(operation.summary);
+            assert!(body.lines().any(is_listed), "{name} in\n{body}");
+        }
+    }
+}

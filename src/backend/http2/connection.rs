@@ -1,6 +1,7 @@
 //! One HTTP/2 connection: how it begins, and who has a place on it.
 
 use crate::backend::connection::{ConnectError, Dial};
+use crate::backend::counters::OpenConnection;
 use crate::tls::Stream;
 use bytes::Bytes;
 use h2::client::{Connection as Driver, SendRequest};
@@ -44,6 +45,8 @@ struct Streams {
     answered: Cell<u64>,
     /// Whether a request waited in vain while nobody else was answered: the other side may be gone without a word.
     is_suspect: Cell<bool>,
+    /// Where the connection and its streams are counted.
+    open: Option<OpenConnection>,
 }
 
 /// The right to a stream on a connection; given back when dropped.
@@ -59,13 +62,19 @@ pub struct Place {
 
 impl Connection {
     /// A connection whose handshake is over.
-    pub fn new(sender: SendRequest<Bytes>, expires_at: Option<Instant>, now: Instant) -> Self {
+    pub fn new(
+        sender: SendRequest<Bytes>,
+        expires_at: Option<Instant>,
+        now: Instant,
+        open: Option<OpenConnection>,
+    ) -> Self {
         let streams = Streams {
             count: Cell::new(0),
             idle_since: Cell::new(now),
             is_used: Cell::new(false),
             answered: Cell::new(0),
             is_suspect: Cell::new(false),
+            open,
         };
         Self { sender, streams: Rc::new(streams), expires_at }
     }
@@ -82,6 +91,9 @@ impl Connection {
             return None;
         }
         self.streams.count.set(before + 1);
+        if let Some(open) = &self.streams.open {
+            open.stream_begins();
+        }
         Some(Place {
             sender: self.sender.clone(),
             streams: Rc::clone(&self.streams),
@@ -135,6 +147,9 @@ impl Drop for Place {
         let left = self.streams.count.get() - 1;
         self.streams.count.set(left);
         self.streams.is_used.set(true);
+        if let Some(open) = &self.streams.open {
+            open.stream_ends();
+        }
         if left == 0 {
             self.streams.idle_since.set(Instant::now());
         }

@@ -95,6 +95,11 @@ impl Connections {
         self.standing.retain(|connection| connection.idle_since().is_none());
     }
 
+    /// How many have no stream.
+    pub fn idle(&self) -> usize {
+        self.standing.iter().filter(|connection| connection.idle_since().is_some()).count()
+    }
+
     /// Whether there are none, nor will be.
     pub fn is_empty(&self) -> bool {
         self.standing.is_empty() && self.connecting.is_empty()

@@ -37,7 +37,7 @@ async fn pair(builder: &server::Builder) -> (Connection, Server) {
     tokio::spawn(driver);
     // The acknowledgement, so that it is not taken for a request later.
     turn(&mut server).await;
-    (Connection::new(sender, None, Instant::now()), server)
+    (Connection::new(sender, None, Instant::now(), None), server)
 }
 
 /// Gives the server a turn.
@@ -302,7 +302,7 @@ async fn by_hand(requests: u8, frames: Vec<u8>) -> Connection {
     });
     let (sender, driver) = dial(&resolution).connect_http2().await.unwrap();
     tokio::spawn(driver);
-    Connection::new(sender, None, Instant::now())
+    Connection::new(sender, None, Instant::now(), None)
 }
 
 /// The frame with a whole response on stream 1: its status 200, and a literal field.

@@ -243,10 +243,12 @@ impl Journey<'_> {
         started: Instant,
         now: Instant,
     ) {
+        let since = self.sent_at.unwrap_or(started).max(started);
+        let counters = self.backend().counters();
+        counters.response_head.record(self.context.worker.id, now - since);
         if is_failure(head.status) {
             endpoint.record_failure(Nanos::at(now));
         } else if exchange.is_sent() {
-            let since = self.sent_at.unwrap_or(started).max(started);
             endpoint.record_latency(Nanos::at(now), now - since);
         }
         endpoint.set_speaks_http10(head.is_http10);

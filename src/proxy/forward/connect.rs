@@ -3,6 +3,7 @@
 use super::Journey;
 use crate::backend::Backend;
 use crate::backend::connection::{ConnectError, Connection, Ends, Key, expiry};
+use crate::backend::counters::OpenConnection;
 use crate::backend::exchange::Carrier;
 use crate::backend::http2::Place;
 use crate::backend::http2::connection::Connection as Http2;
@@ -12,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::model::Protocol;
 use crate::proxy::error::ProxyError;
 use crate::proxy::worker::Worker;
-use crate::telemetry::events::{EventKind, Events, Happened};
+use crate::telemetry::events::{EventKind, Happened};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,8 +68,7 @@ impl Journey<'_> {
         }
         let connecting = Box::pin(self.open(endpoint, key));
         let connected = self.in_time(connecting).await?;
-        let events = &self.context.worker.shared.outlets.events;
-        note(self.backend(), endpoint, &connected, events);
+        note(&self.context.worker, self.backend(), endpoint, &connected);
         Ok(connected?)
     }
 
@@ -78,7 +78,8 @@ impl Journey<'_> {
         let dial = async || {
             let stream = backend.dial(endpoint, &endpoint.resolution(), key.ends).connect().await?;
             let expires_at = expiry(backend.model().timeouts.max_connection_age, Instant::now());
-            Ok(Connection::new(stream, expires_at, key))
+            let open = OpenConnection::new(backend.counters(), worker.id);
+            Ok(Connection::new(stream, expires_at, key).counted(open))
         };
         let other = || {
             let mut pool = worker.pool.borrow_mut();
@@ -115,7 +116,7 @@ impl Journey<'_> {
                 backend.dial(&endpoint, &resolution, key.ends).connect_http2().await
             };
             let opened = patiently(&worker, &backend, key, dial, || None).await;
-            note(&backend, &endpoint, &opened, &worker.shared.outlets.events);
+            note(&worker, &backend, &endpoint, &opened);
             let opened = opened.map(|(sender, driver)| {
                 // Ends when the pool has let the connection go and its last stream has ended.
                 tokio::task::spawn_local(async move {
@@ -125,7 +126,8 @@ impl Journey<'_> {
                 });
                 let now = Instant::now();
                 let expires_at = expiry(backend.model().timeouts.max_connection_age, now);
-                Http2::new(sender, expires_at, now)
+                let open = OpenConnection::new(backend.counters(), worker.id);
+                Http2::new(sender, expires_at, now, Some(open))
             });
             worker.pool.borrow_mut().connected(key, &connecting, opened);
         });
@@ -159,17 +161,19 @@ async fn patiently<T>(
 
 /// Lets the endpoint's record show how a connect ended, and tells those who look on when that changes something.
 fn note<T>(
+    worker: &Worker,
     backend: &Backend,
     endpoint: &Endpoint,
     connected: &Result<T, ConnectError>,
-    events: &Events,
 ) {
     let tell = |what: std::fmt::Arguments<'_>| {
         let (url, name) = (endpoint.url(), backend.name());
         let text = format!("endpoint {url} of backend {name}: {what}");
         tracing::debug!("{text}");
+        let events = &worker.shared.outlets.events;
         events.publish(Happened::to_endpoint(EventKind::PassOver, name, url, text));
     };
+    backend.counters().connected(worker.id, connected);
     match connected {
         Ok(_) => {
             let now = Nanos::now();

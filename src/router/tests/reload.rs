@@ -3,7 +3,7 @@ use crate::model::Algorithm;
 use std::time::Duration;
 
 fn compile(model: &Model, backends: &[Arc<Backend>], previous: &Router) -> Router {
-    Router::compile(model, backends, Some(previous))
+    Router::compile(model, backends, Some(previous), 1)
 }
 
 fn to(backend: &str, route: model::Route) -> model::Route {
@@ -22,7 +22,7 @@ fn two_routes() -> Model {
 fn a_changed_backend_compiles_its_own_routes_anew_and_no_others() {
     let before = two_routes();
     let old_backends = backends(&before);
-    let old = Router::compile(&before, &old_backends, None);
+    let old = Router::compile(&before, &old_backends, None, 1);
     let mut after = before.clone();
     after.backends[1].algorithm = Algorithm::Random;
     let changed = Backend::compile(&after.backends[1], Some(&old_backends[1]), 1).unwrap();
@@ -38,7 +38,7 @@ fn a_changed_backend_compiles_its_own_routes_anew_and_no_others() {
 fn a_changed_policy_of_a_route_is_not_overlooked() {
     let before = two_routes();
     let backends = backends(&before);
-    let old = Router::compile(&before, &backends, None);
+    let old = Router::compile(&before, &backends, None, 1);
     let mut after = before.clone();
     after.routes[0].overrides.request_timeout = Some(Some(Duration::from_secs(3)));
     let new = compile(&after, &backends, &old);
@@ -50,7 +50,7 @@ fn a_changed_policy_of_a_route_is_not_overlooked() {
 fn a_route_that_moved_is_the_same_object_at_its_new_place() {
     let before = two_routes();
     let backends = backends(&before);
-    let old = Router::compile(&before, &backends, None);
+    let old = Router::compile(&before, &backends, None, 1);
     let mut after = before.clone();
     after.routes.insert(0, route("new", &["a.example"], vec![path("/new")]));
     let new = compile(&after, &backends, &old);

@@ -29,11 +29,15 @@ async fn a_thousand_endpoints_stay_usable() {
         )
         .await;
     browser.until("all", &format!("{rows} === 1000")).await;
+    let first = browser.evaluate("longest").await;
+    browser.evaluate("longest = 0").await;
     let uptime = "parseInt(document.querySelector('#uptime').innerText)";
     let start = browser.evaluate(uptime).await.as_u64().unwrap();
     browser.until("a few seconds", &format!("{uptime} > {}", start + 3)).await;
     let longest = browser.evaluate("longest").await.as_f64().unwrap();
-    println!("with 1,000 rows shown, the page was busy for {longest} ms at most");
+    println!(
+        "1,000 rows kept the page busy for {first} ms, and then {longest} ms at most at a time"
+    );
     assert!(longest < 1000.0, "{longest} ms");
 
     let typed = "document.querySelector('#filter').value = '127.1.2.77'; document.querySelector('#filter').dispatchEvent(new Event('input'))";
