@@ -15,6 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::history::Outcome;
 use crate::snapshot::source::{Refused, Source};
 use crate::telemetry::metrics as names;
+use crate::telemetry::traces::SpanCounts;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -58,7 +59,7 @@ fn context() -> (AdminContext, ReadyGuard) {
                 name: "http".into(),
                 address: ([127, 0, 0, 1], 8080).into(),
                 configured: ([127, 0, 0, 1], 0).into(),
-                counters: Arc::new(ListenerCounters::new(2)),
+                counters: three_connections(),
             }]
         }),
         extra: Arc::new(|| {
@@ -71,6 +72,7 @@ fn context() -> (AdminContext, ReadyGuard) {
                 Sample::of(&names::LOG_DROPPED, 2.0),
             ];
             samples.extend(Sample::worker_delays(&names::DurationHistogram::new(2)));
+            samples.extend(Sample::spans(SpanCounts { exported: 5, failed: 1, dropped: 2 }));
             samples.extend(Sample::by_code(&names::REQUESTS_REFUSED, &refused));
             samples.extend(Sample::by_code(&names::REQUESTS_ANSWERED, &refused));
             samples
@@ -102,6 +104,14 @@ fn explained(query: &ExplainQuery) -> Result<Value, String> {
         "backends": [],
         "others": [],
     }))
+}
+
+/// What a listener with three connections counts.
+fn three_connections() -> Arc<ListenerCounters> {
+    let counters = Arc::new(ListenerCounters::new(2));
+    let tally = names::ListenerTally::new(Arc::clone(&counters), 0);
+    (0..3).for_each(|_| tally.opens());
+    counters
 }
 
 fn compile(text: &str, previous: Option<&Snapshot>) -> Snapshot {
