@@ -21,6 +21,8 @@ const MAX_IDLE: usize = 1024;
 pub struct Pool {
     idle: FxHashMap<Key, Vec<Idle>>,
     shared: FxHashMap<Key, Connections>,
+    /// Whether there were idle connections when they were last asked for.
+    told_idle: bool,
 }
 
 #[derive(Debug)]
@@ -100,8 +102,14 @@ impl Pool {
         }
     }
 
-    /// How many connections to each endpoint carry nothing.
-    pub fn idle(&self) -> FxHashMap<u64, usize> {
+    /// How many connections to each endpoint carry nothing; `None` if there are none, and were none when it was last asked.
+    pub fn idle_if_news(&mut self) -> Option<FxHashMap<u64, usize>> {
+        let idle = self.idle();
+        let is_news = std::mem::replace(&mut self.told_idle, !idle.is_empty()) || self.told_idle;
+        is_news.then_some(idle)
+    }
+
+    fn idle(&self) -> FxHashMap<u64, usize> {
         let mut counts = FxHashMap::default();
         let own = self.idle.iter().map(|(key, idle)| (key, idle.len()));
         let shared = self.shared.iter().map(|(key, connections)| (key, connections.idle()));

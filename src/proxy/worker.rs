@@ -99,8 +99,6 @@ pub struct Worker {
     pub clients: RefCell<Slab<Rc<ClientState>>>,
     /// Whether clients are asked to close.
     pub closing: Cell<bool>,
-    /// Whether it had idle connections to endpoints when it last said how many.
-    pub had_idle: Cell<bool>,
     snapshot: RefCell<SnapshotCache>,
     listeners: RefCell<HashMap<Arc<str>, Entry>>,
     present: RefCell<Present>,
@@ -196,7 +194,6 @@ impl Worker {
             rng: RefCell::new(fastrand::Rng::new()),
             clients: RefCell::default(),
             closing: Cell::new(false),
-            had_idle: Cell::new(false),
             snapshot: RefCell::new(snapshot),
             listeners: RefCell::default(),
             present: RefCell::default(),
@@ -222,9 +219,7 @@ impl Worker {
         let mut sweep = tokio::time::interval(IDLE_TIMEOUT / 4);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::task::spawn_local(Rc::clone(&self).hand_over_log());
-        let worker = Rc::clone(&self);
-        let timers = Rc::clone(&self.timers);
-        tokio::task::spawn_local(timers.run(move |due| worker.rings_late(due)));
+        tokio::task::spawn_local(Rc::clone(&self).ring_timers());
         self.follow_snapshot();
         while !(self.closing.get() && self.ends_unused()) {
             tokio::select! {
@@ -233,10 +228,7 @@ impl Worker {
                     Some(command) => self.obey(command),
                 },
                 Ok(()) = swapped.changed() => self.follow_snapshot(),
-                due = sweep.tick() => {
-                    self.rings_late(due);
-                    self.sweep();
-                }
+                due = sweep.tick() => self.sweep(due),
                 () = self.changed.notified() => {}
             }
         }
@@ -462,7 +454,8 @@ impl Worker {
         retired.retain(|_, (endpoint, _)| endpoint.strong_count() > 0);
     }
 
-    fn sweep(&self) {
+    fn sweep(&self, due: Instant) {
+        self.rings_late(due);
         let now = Instant::now();
         let is_known =
             |entry: &Entry| entry.state.closes_at.get().is_none_or(|closing| closing.at > now);
@@ -471,8 +464,7 @@ impl Worker {
         if !pool.is_empty() {
             pool.sweep(now);
         }
-        drop(pool);
-        self.publish_idle();
+        self.publish_idle(&mut pool);
     }
 
     fn close(&self) {

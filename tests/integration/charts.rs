@@ -9,10 +9,6 @@ use std::process::Command;
 /// What Prometheus itself adds to every series.
 const TARGET: [&str; 2] = ["job", "instance"];
 
-/// Metrics that come with traces.
-const WITH_TRACES: Metric =
-    Metric { name: "outrigger_spans_total", help: "", kind: Kind::Counter, labels: &["outcome"] };
-
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/outrigger/files").join(name)
 }
@@ -70,12 +66,11 @@ fn understand(text: &str) -> Expression {
 
 /// The metric of a series: those of a histogram have names of their own.
 fn metric(series: &str) -> Option<&'static Metric> {
-    let all = || ALL.iter().chain([&WITH_TRACES]);
-    let plain = all().find(|metric| metric.name == series && metric.kind != Kind::Histogram);
+    let plain = ALL.iter().find(|metric| metric.name == series && metric.kind != Kind::Histogram);
     plain.or_else(|| {
         let suffixes = ["_bucket", "_sum", "_count"].into_iter();
         let base = suffixes.filter_map(|suffix| series.strip_suffix(suffix)).next()?;
-        all().find(|metric| metric.name == base && metric.kind == Kind::Histogram)
+        ALL.iter().find(|metric| metric.name == base && metric.kind == Kind::Histogram)
     })
 }
 

@@ -35,6 +35,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Listeners", &["listener", "connections", "accept", "tls", "client_connections"]),
     ("Backends and endpoints", &["backend", "picks", "endpoint", "probe"]),
     ("Connections to endpoints", &["upstream"]),
+    ("Traces and logs", &["spans", "log", "access_log"]),
     ("Configuration", &["config", "reload", "last_reload", "live", "certificate"]),
 ];
 
