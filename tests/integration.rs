@@ -6,6 +6,8 @@
 mod admin;
 #[path = "integration/architecture.rs"]
 mod architecture;
+#[path = "integration/charts.rs"]
+mod charts;
 #[path = "integration/command_line.rs"]
 mod command_line;
 #[path = "integration/conformance.rs"]

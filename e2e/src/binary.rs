@@ -15,18 +15,23 @@ use std::time::SystemTime;
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let program = std::env::current_exe().expect("a program knows where it is");
-        // target/PROFILE/deps/e2e-HASH for a test, target/PROFILE/soak for a program
-        let folder = program.parent().expect("a program is in a folder");
-        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
-        let profile = profile.expect("tests are in a profile's `deps`");
+        let profile = profile();
         let binary = profile.join(format!("outrigger{}", std::env::consts::EXE_SUFFIX));
         if is_stale(&binary) {
-            build(profile);
+            build(&profile);
         }
         assert!(binary.exists(), "{} was not built", binary.display());
         binary
     })
+}
+
+/// The folder of the profile that this was built in.
+pub(crate) fn profile() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows where it is");
+    // target/PROFILE/deps/e2e-HASH for a test, target/PROFILE/soak for a program
+    let folder = program.parent().expect("a program is in a folder");
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    profile.expect("tests are in a profile's `deps`").to_owned()
 }
 
 fn root() -> &'static Path {
@@ -40,7 +45,7 @@ fn is_stale(binary: &Path) -> bool {
         .any(|source| is_newer(&root().join(source), built))
 }
 
-fn is_newer(path: &Path, than: SystemTime) -> bool {
+pub(crate) fn is_newer(path: &Path, than: SystemTime) -> bool {
     match path.read_dir() {
         Ok(entries) => entries.flatten().any(|entry| is_newer(&entry.path(), than)),
         Err(_) => path

@@ -20,14 +20,23 @@ pub struct Said {
 /// # Panics
 /// It is not, and `REQUIRE_TOOLS=1` says that it must be.
 pub fn has_tool(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let found = is_installed(name);
     if !found {
-        let required = std::env::var_os("REQUIRE_TOOLS").is_some_and(|value| value == "1");
-        assert!(!required, "{name} is not installed, and REQUIRE_TOOLS=1 is set");
+        assert!(!is_required(), "{name} is not installed, and REQUIRE_TOOLS=1 is set");
         eprintln!("skipped: {name} is not installed");
     }
     found
+}
+
+/// Whether the program is installed.
+pub(crate) fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// Whether tools that are not there are a fault.
+pub(crate) fn is_required() -> bool {
+    std::env::var_os("REQUIRE_TOOLS").is_some_and(|value| value == "1")
 }
 
 /// Runs a program with nothing on its standard input; it dies with the test.

@@ -60,6 +60,10 @@ mod switch;
 mod testssl;
 #[path = "e2e/tls.rs"]
 mod tls;
+#[path = "e2e/traces.rs"]
+mod traces;
+#[path = "e2e/traces_away.rs"]
+mod traces_away;
 #[path = "e2e/upstream_tls.rs"]
 mod upstream_tls;
 #[path = "e2e/websocket.rs"]

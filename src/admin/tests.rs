@@ -15,6 +15,8 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::history::Outcome;
 use crate::snapshot::source::{Refused, Source};
 use crate::telemetry::metrics as names;
+use crate::telemetry::metrics::ListenerTally;
+use crate::telemetry::traces::SpanCounts;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -54,11 +56,14 @@ fn context() -> (AdminContext, ReadyGuard) {
         lifecycle,
         workers: 2,
         listeners: Arc::new(|| {
+            let counters = Arc::new(ListenerCounters::new(2));
+            let tally = ListenerTally::new(Arc::clone(&counters), 0);
+            (0..3).for_each(|_| tally.opens());
             vec![BoundListener {
                 name: "http".into(),
                 address: ([127, 0, 0, 1], 8080).into(),
                 configured: ([127, 0, 0, 1], 0).into(),
-                counters: Arc::new(ListenerCounters::new(2)),
+                counters,
             }]
         }),
         extra: Arc::new(|| {
@@ -70,6 +75,7 @@ fn context() -> (AdminContext, ReadyGuard) {
                 Sample::of(&names::ACCESS_LOG_DROPPED, 7.0),
                 Sample::of(&names::LOG_DROPPED, 2.0),
             ];
+            samples.extend(Sample::spans(SpanCounts { exported: 4, failed: 2, dropped: 1 }));
             samples.extend(Sample::worker_delays(&names::DurationHistogram::new(2)));
             samples.extend(Sample::by_code(&names::REQUESTS_REFUSED, &refused));
             samples.extend(Sample::by_code(&names::REQUESTS_ANSWERED, &refused));

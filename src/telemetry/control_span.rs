@@ -50,14 +50,14 @@ impl Reload {
 
     /// Another generation runs, or the same as `before` goes on.
     pub fn done(self, generation: u64, before: u64) {
-        self.0.record("outrigger.generation", generation);
+        self.0.record("outrigger.generation", generation as i64);
         let outcome = if generation == before { "unchanged" } else { "accepted" };
         self.0.record("outrigger.outcome", outcome);
     }
 
     /// The configuration was refused; `generation` goes on.
     pub fn refused(self, generation: u64, why: &dyn Display) {
-        self.0.record("outrigger.generation", generation);
+        self.0.record("outrigger.generation", generation as i64);
         self.0.record("outrigger.outcome", "refused");
         fail(&self.0, why);
     }

@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// The environment variable that says what is logged, when no flag does.
 pub const FILTER_VARIABLE: &str = "OUTRIGGER_LOG";
@@ -77,7 +77,7 @@ struct Inner {
 }
 
 /// Makes a filter count.
-type Apply = Box<dyn Fn(EnvFilter) -> Result<(), tracing_subscriber::reload::Error> + Send + Sync>;
+type Apply = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 
 impl Default for Filter {
     /// One by which nothing is logged yet.
@@ -167,6 +167,18 @@ pub fn flush() {
     }
 }
 
+/// Gives a line to the writing thread, or drops it if too many wait; `false` if there is no such thread.
+fn hand_over(writer: &SyncSender<Message>, line: &[u8]) -> bool {
+    match writer.try_send(Message::Line(line.to_vec())) {
+        Ok(()) => true,
+        Err(TrySendError::Full(_)) => {
+            DROPPED.fetch_add(1, Relaxed);
+            true
+        }
+        Err(TrySendError::Disconnected(_)) => false,
+    }
+}
+
 /// Lines that were dropped, because standard error did not take them in time.
 pub fn dropped() -> u64 {
     DROPPED.load(Relaxed)
@@ -205,7 +217,7 @@ fn dispatch<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = lines::layer()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(colours)
         // When standard error is closed there is nobody to tell, and telling would panic.
@@ -228,13 +240,9 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        match WRITER.get().map(|writer| writer.try_send(Message::Line(line.to_vec()))) {
-            Some(Ok(())) => Ok(line.len()),
-            Some(Err(TrySendError::Full(_))) => {
-                DROPPED.fetch_add(1, Relaxed);
-                Ok(line.len())
-            }
-            Some(Err(TrySendError::Disconnected(_))) | None => std::io::stderr().lock().write(line),
+        match WRITER.get() {
+            Some(writer) if hand_over(writer, line) => Ok(line.len()),
+            Some(_) | None => std::io::stderr().lock().write(line),
         }
     }
 
@@ -275,6 +283,16 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_line_that_nobody_takes_in_time_is_dropped_and_counted() {
+        let (writer, messages) = sync_channel(1);
+        let before = dropped();
+        assert!(hand_over(&writer, b"first") && hand_over(&writer, b"second"));
+        assert_eq!(dropped() - before, 1);
+        drop(messages);
+        assert!(!hand_over(&writer, b"third"), "it is written by who says it");
     }
 
     #[test]

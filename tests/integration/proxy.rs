@@ -38,6 +38,8 @@ mod introductions;
 mod malformed;
 #[path = "proxy/messages.rs"]
 mod messages;
+#[path = "proxy/metrics.rs"]
+mod metrics;
 #[path = "proxy/normalisation.rs"]
 mod normalisation;
 #[path = "proxy/own_answers.rs"]

@@ -3,8 +3,8 @@
 import { attention, totals } from "./attention.js";
 import { backends, startBackends } from "./backends.js";
 import { chain, startChain } from "./chain.js";
-import { attribute, byId, text } from "./dom.js";
-import { clock, setClock, span } from "./format.js";
+import { attribute, byId, show, text } from "./dom.js";
+import { clock, plural, setClock, span } from "./format.js";
 import { Live } from "./live.js";
 import { events, reloads } from "./news.js";
 import { Tracks } from "./rates.js";
@@ -99,8 +99,13 @@ function head(it) {
   attribute(byId("hash"), "title", `${it.configHash} of ${it.source.path}`);
   text(byId("uptime"), span(it.uptimeSeconds * 1000));
   attribute(byId("uptime"), "title", `started ${it.startedAt}`);
+  show(byId("traces"), Boolean(it.traces?.enabled));
+  if (it.traces?.enabled) text(byId("traces"), tracing(it.traces));
   document.title = `${attentionMark()}Outrigger`;
 }
+
+const tracing = ({ endpoint, exported, failed, dropped }) =>
+  `Traces go to ${endpoint}: ${plural(exported, "span")} taken, ${failed} refused or too late, ${dropped} never sent.`;
 
 const attentionMark = () => byId("attention").dataset.calm === "false" ? "⚠ " : "";
 

@@ -25,8 +25,8 @@ went away before there was an answer.
 const BUCKETS: &str = "\
 They begin with what an endpoint on the same machine takes that answers at once, and end with the timeouts that people set. Up to 10 s
 each is at most two and a half times the one before, and a quantile that is read off is wrong by no more than that; it is exact
-for the usual objectives (100 ms, 250 ms, 1 s), which are bounds. A histogram has 20 series and a
-sum: those of requests are kept per backend, not per endpoint or route, and an endpoint's latency is a gauge.
+for the usual objectives (100 ms, 250 ms, 1 s), which are bounds. A histogram is 21 series: those of requests are kept per backend, not
+per endpoint or route, and an endpoint's latency is a gauge.
 ";
 
 /// Groups of the page: what they are called, and how the names of their metrics begin.

@@ -111,7 +111,7 @@ async fn a_header_that_does_not_come_is_waited_for_as_long_as_a_handshake() {
 }
 
 /// Files of a certificate for `a.example`, and who trusts it.
-fn certificate() -> (tempfile::TempDir, String, rustls::RootCertStore) {
+pub fn certificate() -> (tempfile::TempDir, String, rustls::RootCertStore) {
     let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = (folder.path().join("a.crt"), folder.path().join("a.key"));
@@ -127,11 +127,8 @@ fn certificate() -> (tempfile::TempDir, String, rustls::RootCertStore) {
     (folder, keys, roots)
 }
 
-async fn shake_hands(
-    proxy: &Proxy,
-    roots: rustls::RootCertStore,
-    alpn: &[&str],
-) -> tokio_rustls::client::TlsStream<TcpStream> {
+/// A client of TLS. It resumes its sessions.
+pub fn connector(roots: rustls::RootCertStore, alpn: &[&str]) -> tokio_rustls::TlsConnector {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -139,9 +136,16 @@ async fn shake_hands(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+}
+
+async fn shake_hands(
+    proxy: &Proxy,
+    roots: rustls::RootCertStore,
+    alpn: &[&str],
+) -> tokio_rustls::client::TlsStream<TcpStream> {
     let socket = TcpStream::connect(proxy.address).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    connector.connect("a.example".try_into().unwrap(), socket).await.unwrap()
+    connector(roots, alpn).connect("a.example".try_into().unwrap(), socket).await.unwrap()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::client::{Answer, Client, PATIENCE};
 use outrigger::app::{App, Options};
 use outrigger::backend::Backend;
 use outrigger::lifecycle::Drain;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -158,6 +159,29 @@ impl Config {
     }
 }
 
+/// A scrape.
+pub struct Metrics(String);
+
+impl Metrics {
+    /// The value of a series, named as in the text.
+    pub fn get(&self, series: &str) -> Option<f64> {
+        let of = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        self.0.lines().find_map(of)
+    }
+
+    /// The sum of all series whose text begins like this.
+    pub fn sum(&self, prefix: &str) -> f64 {
+        let lines = self.0.lines().filter(|line| line.starts_with(prefix));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// All series, without their values.
+    pub fn series(&self) -> BTreeSet<String> {
+        let lines = self.0.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+    }
+}
+
 /// A running load balancer; dropping it stops it.
 pub struct Proxy {
     app: Option<App>,
@@ -199,17 +223,33 @@ impl Proxy {
 
     /// What was refused before it reached a backend, and what routes answered themselves, as the metrics say it.
     pub async fn without_backend(&self) -> (u64, u64) {
+        let metrics = self.metrics().await;
+        let sum = |name: &str| metrics.sum(name) as u64;
+        (sum("outrigger_requests_refused_total{"), sum("outrigger_requests_answered_total{"))
+    }
+
+    /// What the admin port gives to Prometheus.
+    pub async fn metrics(&self) -> Metrics {
         let admin = self.app.as_ref().unwrap().bound().admin.unwrap();
         let request =
             format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
         let mut client = Client::to(admin).await;
         client.send(request).await;
-        let answer = client.answer().await;
-        let sum = |name: &str| {
-            let lines = answer.text().lines().filter(|line| line.starts_with(name));
-            lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-        };
-        (sum("outrigger_requests_refused_total{"), sum("outrigger_requests_answered_total{"))
+        Metrics(client.answer().await.text().to_owned())
+    }
+
+    /// Waits until the metrics say this of a series, which is named as in the text.
+    pub async fn metric(&self, series: &str, reached: impl Fn(f64) -> bool) -> Metrics {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.metrics().await;
+            let value = metrics.get(series);
+            if value.is_some_and(&reached) {
+                return metrics;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{series} {value:?} in\n{}", metrics.0);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Tries after the first, and retries that the budget forbade.

@@ -25,6 +25,7 @@ pub fn answers() -> Vec<Canned> {
         "generation": 1, "configHash": HOSTILE, "configInSync": false, "runningSince": at, "source": { "path": HOSTILE, "hash": null },
         "refused": { "hash": null, "at": at, "errors": [error], "more": 3 },
         "reloads": { "accepted": 1, "refused": 1, "unchanged": 0 }, "workers": 1, "liveSnapshots": 1,
+        "traces": { "enabled": true, "endpoint": HOSTILE, "exported": 1, "failed": 2, "dropped": 3 },
         "listeners": [{
             "name": HOSTILE, "address": HOSTILE, "protocol": "https", "connections": 1,
             "certificates": [{ "names": [HOSTILE], "file": HOSTILE, "notBefore": at, "notAfter": at }],
