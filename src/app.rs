@@ -402,7 +402,9 @@ fn announce(bound: &Bound, model: &Model, workers: usize) {
         tracing::info!("listener {name} on {scheme}://{address}, {workers} workers");
     }
     if let Some(address) = bound.admin {
-        tracing::info!("admin on http://{address}: /status, /metrics, /livez, /readyz");
+        tracing::info!(
+            "admin on http://{address}: the dashboard, /status, /metrics, /livez, /readyz, /api/v1"
+        );
     }
     if let Some(address) = bound.probes {
         tracing::info!("probes on http://{address}: /livez, /readyz, /metrics");

@@ -384,7 +384,7 @@ async fn end(child: &mut Child, access_log: &mut Lines<Access>, log: &mut Lines<
     Ended { status, log: log.drain().await.join("\n"), access_log }
 }
 
-/// The address in a line such as `admin on http://127.0.0.1:41234: /status`.
+/// The address in a line such as `admin on http://127.0.0.1:41234: the dashboard`.
 fn address_in(line: &str) -> SocketAddr {
     let after = line.split("http://").nth(1).unwrap_or("");
     let text = after.split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or("");

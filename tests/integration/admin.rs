@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 const CONFIG: &str = "
 admin: { address: 127.0.0.1:0 }
+telemetry: { decisions: { sample: 100% } }
 listeners: [{ name: http, address: 127.0.0.1:0 }]
 routes:
   - name: shop
@@ -41,6 +43,16 @@ impl Process {
         self.app.bound().admin.unwrap()
     }
 
+    /// Sends a request to the shop, through the listener.
+    fn request(&self, path: &str) {
+        let (_, listener) = &self.app.bound().listeners[0];
+        let mut stream = TcpStream::connect(listener).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+
     fn ask(&self, request: &str, fields: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.admin()).unwrap();
         let head =
@@ -65,6 +77,22 @@ impl Process {
     }
 }
 
+/// # Panics
+/// `value` is not what the document says of `path`.
+fn fits(document: &Value, path: &str, value: &Value) {
+    let known = path.split('?').next().unwrap().replace("backends/demo", "backends/{name}");
+    let schema = &document["paths"][&known]["get"]["responses"]["200"]["content"];
+    let mut schema = schema["application/json"]["schema"].clone();
+    assert!(schema.is_object(), "{path} is not in the document");
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let faults: Vec<_> = validator
+        .iter_errors(value)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{path}: {faults:#?}\n{value:#}");
+}
+
 #[test]
 fn what_a_running_process_answers_is_what_its_openapi_document_says() {
     let process = Process::start();
@@ -82,18 +110,20 @@ fn what_a_running_process_answers_is_what_its_openapi_document_says() {
     let plain = plain.iter().chain(&more).map(|path| format!("/{path}"));
     for path in plain.chain(explained) {
         let value = process.json(&path);
-        let known = path.split('?').next().unwrap().replace("backends/demo", "backends/{name}");
-        let schema = &document["paths"][&known]["get"]["responses"]["200"]["content"];
-        let mut schema = schema["application/json"]["schema"].clone();
-        assert!(schema.is_object(), "{path} is not in the document");
-        schema["components"] = document["components"].clone();
-        let validator = jsonschema::draft202012::new(&schema).unwrap();
-        let faults: Vec<_> = validator
-            .iter_errors(&value)
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
-        assert!(faults.is_empty(), "{path}: {faults:#?}\n{value:#}");
+        fits(&document, &path, &value);
     }
+    process.request("/gone");
+    process.request("/cart");
+    // A record ends when its answer is written, which the client may see before.
+    let mut picks = (0..500).map(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        process.json("/api/v1/picks")
+    });
+    let is_there = |picks: &Value| picks["notable"][0]["path"] == "/cart";
+    let picks = picks.find(is_there).expect("the request that failed is not kept");
+    fits(&document, "/api/v1/picks", &picks);
+    let attempt = &picks["notable"][0]["attempts"][0];
+    assert_eq!(attempt["endpoint"], "http://127.0.0.1:1", "{attempt:#}");
     let start = &process.json("/api/v1/reloads")["reloads"][0];
     assert_eq!((&start["cause"], &start["outcome"]), (&json!("start"), &json!("accepted")));
     process.end();

@@ -36,7 +36,7 @@ pub(in crate::admin) async fn get(State(context): Context) -> Json<Picks> {
 
 /// A request that has ended.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase")]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Request {
     at: String,
@@ -77,7 +77,7 @@ struct Request {
 
 /// One try of a request.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase")]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Attempt {
     #[schemars(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ struct Attempt {
 
 /// Why an endpoint was picked.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase")]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Pick {
     candidates: Vec<Candidate>,
@@ -123,7 +123,7 @@ struct Pick {
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename = "PickCandidate")]
+#[schemars(rename = "PickCandidate", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Candidate {
     endpoint: String,
@@ -134,7 +134,7 @@ struct Candidate {
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename = "PickExcluded")]
+#[schemars(rename = "PickExcluded", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Excluded {
     endpoint: String,
@@ -143,7 +143,7 @@ struct Excluded {
 
 /// What chance said.
 #[derive(JsonSchema)]
-#[schemars(rename = "PickDraw")]
+#[schemars(rename = "PickDraw", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Draw {
     ticket: u64,
@@ -151,7 +151,7 @@ struct Draw {
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename = "PickHash", rename_all = "camelCase")]
+#[schemars(rename = "PickHash", rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the data plane tells")]
 struct Hash {
     /// In hexadecimal.
