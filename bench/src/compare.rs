@@ -63,6 +63,8 @@ struct ProxySample {
     logged: f64,
     /// Scrapes or reloads.
     disturbed: u64,
+    /// Spans per request that reached the collector.
+    spans: f64,
 }
 
 /// Measures all peers in one scenario and returns its section, as Markdown.
@@ -156,8 +158,8 @@ fn measure(
         Some(used) => {
             let lines = running.stop_and_count_lines()?;
             peer.check_fairness(&endpoint.last_head(), lines)?;
-            let exported = collector.as_ref().is_some_and(|collector| collector.bytes() > 0);
-            if exported != peer.options.traces.is_some_and(|percent| percent > 0) {
+            let spans = collector.as_ref().map_or(0, Collector::spans);
+            if (spans > 0) != peer.options.traces.is_some_and(|percent| percent > 0) {
                 return Err("what the collector got is not what should be traced".into());
             }
             Some(ProxySample {
@@ -167,6 +169,7 @@ fn measure(
                 syscalls: used.syscalls,
                 logged: lines as f64 / total as f64,
                 disturbed: used.disturbed,
+                spans: spans as f64 / total as f64,
             })
         }
     };

@@ -73,6 +73,11 @@ fn note(notes: &mut String, peer: &Peer, rounds: &[Sample]) {
     {
         let _ = write!(notes, "\n{}: lines per 100 requests {logged:.0}.\n", peer.label);
     }
+    if peer.options.traces.is_some_and(|percent| percent > 0)
+        && let Some(spans) = Spread::of(proxies().map(|proxy| proxy.spans))
+    {
+        let _ = write!(notes, "\n{}: spans per request {spans:.2}.\n", peer.label);
+    }
     if peer.options.post_quantum
         && let Some(group) = rounds.iter().find_map(|sample| sample.group.as_ref())
     {

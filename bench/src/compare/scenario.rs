@@ -167,7 +167,8 @@ pub(crate) const ALL: [Scenario; 20] = [
     Scenario {
         name: "traces",
         title: "With traces",
-        what: "sent to a collector by OTLP over gRPC, which takes what comes and reads nothing: of no request (each is told of its                trace, and that nobody records it), and of every request, with the evidence of its pick",
+        what: "sent to a collector by OTLP over gRPC, which only counts spans: of no request (each endpoint is told of the trace, \
+               and that nobody records it), and of every request: two spans, with the evidence of the pick",
         field: Field::Traces,
         rounds: 9,
         ..SMALL
