@@ -35,6 +35,7 @@ mod http2;
 mod interim;
 mod kept;
 mod listener;
+mod observed;
 mod present;
 #[cfg(any(test, fuzzing))]
 pub mod property;

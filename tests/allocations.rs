@@ -63,20 +63,22 @@ fn a_small_request_asks_for_memory_no_more_often_than_this() {
     let _counting = dhat::Profiler::builder().testing().build();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yaml");
+    // So many that are all compared for each pick, which is evidence to be kept.
+    let endpoints: Vec<_> = (0..16).map(|_| format!("'http://{}'", endpoint())).collect();
     let text = format!(
         "admin: {{ address: '' }}\n\
          workers: 1\n\
          telemetry: {{ accessLog: {{ enabled: false }} }}\n\
          listeners: [{{ name: http, address: '127.0.0.1:0' }}]\n\
-         backends: [{{ name: shop, endpoints: ['http://{}'] }}]\n",
-        endpoint()
+         backends: [{{ name: shop, algorithm: LeastConnections, endpoints: [{}] }}]\n",
+        endpoints.join(", ")
     );
     std::fs::write(&config, text).unwrap();
     let app = App::start(Options { config, loopback_only: true, observer: None }).unwrap();
     let mut client = TcpStream::connect(app.bound().listeners[0].1).unwrap();
     client.set_nodelay(true).unwrap();
 
-    ask(&mut client, 100);
+    ask(&mut client, 500);
     let before = dhat::HeapStats::get().total_blocks;
     ask(&mut client, REQUESTS);
     let asked = dhat::HeapStats::get().total_blocks - before;

@@ -129,6 +129,12 @@ impl Counters {
         }
     }
 
+    /// Counts a connection that was tried and given up, because the request's own time was over.
+    pub fn cut_off(&self, worker: usize) {
+        self.connections.add(worker, TRIED, 1);
+        self.failures.add(worker, ConnectFailure::Timeout as usize, 1);
+    }
+
     /// Connections that failed, by reason.
     pub fn connect_failures(&self) -> impl Iterator<Item = (ConnectFailure, u64)> {
         ConnectFailure::ALL.into_iter().zip(self.failures.totals())

@@ -1,4 +1,4 @@
-//! Why an endpoint was picked: the evidence of one pick, kept as it comes and put into words only when somebody asks.
+//! Why an endpoint was picked: the evidence of one pick, noted as it comes, and put into words only for requests that are kept.
 
 use super::Eligible;
 use super::eligible::Excluded;
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// How many candidates, and how many excluded endpoints, are told of at most.
-const TOLD: usize = 32;
+pub const TOLD: usize = 32;
 
 /// Who wants to know how a pick was made; `()` does not, and costs nothing.
 pub trait Witness: Evidence {
@@ -21,12 +21,12 @@ impl Witness for () {
     fn among(&mut self, _eligible: &Arc<Eligible>) {}
 }
 
-/// The evidence of one pick.
+/// The evidence of one pick. It holds on to all who were eligible: what is to last takes its [`Account`].
 #[derive(Debug, Default)]
 pub struct Decision {
     eligible: Option<Arc<Eligible>>,
-    /// The place of a candidate, and its score. Lower is better.
-    scores: SmallVec<[(u32, f32); 8]>,
+    /// The place of a candidate, and its score. Lower is better. As many as are compared at most: no pick allocates for it.
+    scores: SmallVec<[(u32, f32); TOLD]>,
     equals: u32,
     draw: Option<(u64, u64)>,
     hash: Option<Hash>,
@@ -34,8 +34,40 @@ pub struct Decision {
     tried: SmallVec<[u64; 2]>,
 }
 
+/// What is told of a pick. It holds names only, so that it keeps no endpoint alive.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// The candidates: where some were compared these, the best first.
+    pub candidates: Vec<Rated>,
+    /// How many candidates there were.
+    pub count: usize,
+    /// The endpoints that were no candidates, each with the reason.
+    pub excluded: Vec<(Arc<str>, String)>,
+    /// How many there were.
+    pub excluded_count: usize,
+    /// Whether all endpoints counted as healthy, because too few were.
+    pub panic: bool,
+    /// What decided, as a sentence without its end.
+    pub how: String,
+    equals: u32,
+    draw: Option<(u64, u64)>,
+    hash: Option<Hash>,
+    pinned: bool,
+}
+
+/// A candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rated {
+    /// Its URL as logs show it.
+    pub label: Arc<str>,
+    /// What it was compared by, if it was. Lower is better.
+    pub score: Option<f32>,
+    /// Its weight.
+    pub weight: u32,
+}
+
 /// A look-up by hash.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hash {
     value: u64,
     from_key: bool,
@@ -46,7 +78,9 @@ impl Witness for Decision {
     fn among(&mut self, eligible: &Arc<Eligible>) {
         self.scores.clear();
         (self.equals, self.draw, self.hash, self.pinned) = (0, None, None, false);
-        self.eligible = Some(Arc::clone(eligible));
+        if !self.eligible.as_ref().is_some_and(|known| Arc::ptr_eq(known, eligible)) {
+            self.eligible = Some(Arc::clone(eligible));
+        }
     }
 }
 
@@ -78,46 +112,58 @@ impl Decision {
         Self { tried: SmallVec::from_slice(tried), ..Self::default() }
     }
 
-    /// The candidates that are told of, each with its score if it was compared: the compared ones, the best first, then others.
-    pub fn candidates(&self) -> impl Iterator<Item = (&Candidate, Option<f32>)> {
-        let list = self.list();
-        let mut compared: SmallVec<[(u32, f32); 8]> = self.scores.clone();
-        compared.sort_by(|one, other| one.1.total_cmp(&other.1));
-        let is_compared: SmallVec<[u32; 8]> = compared.iter().map(|(index, _)| *index).collect();
-        let others = (0..list.len() as u32).filter(move |index| !is_compared.contains(index));
-        let scored = compared.into_iter().map(|(index, score)| (index, Some(score)));
-        scored
-            .chain(others.map(|index| (index, None)))
-            .filter_map(|(index, score)| Some((list.get(index as usize)?, score)))
-            .take(TOLD)
-    }
-
-    /// How many candidates there were.
-    pub fn count(&self) -> usize {
-        self.list().len()
-    }
-
-    /// The endpoints that were no candidates, as far as they are told of, each with the reason.
-    pub fn excluded(&self) -> impl Iterator<Item = (&Endpoint, String)> {
+    /// What is told of it, of which `chosen` came.
+    pub fn account(&self, chosen: Option<&Endpoint>) -> Account {
+        let candidates = self.candidates();
         let excluded = self.eligible.iter().flat_map(|eligible| &eligible.excluded);
-        let excluded = excluded.map(|Excluded { endpoint, why }| (&**endpoint, why.to_string()));
-        let tried = self.list().iter().filter(|one| self.tried.contains(&one.endpoint.id()));
-        let tried = tried.map(|one| (&*one.endpoint, "has failed for this request".to_owned()));
-        tried.chain(excluded).take(TOLD)
+        let excluded = excluded
+            .map(|Excluded { endpoint, why }| (Arc::clone(endpoint.label()), why.to_string()));
+        let failed = self.list().iter().filter(|one| self.is_passed_over(&one.endpoint));
+        let failed = failed.map(|one| {
+            (Arc::clone(one.endpoint.label()), "has failed for this request".to_owned())
+        });
+        let all: Vec<_> = failed.chain(excluded).collect();
+        Account {
+            count: self.list().iter().filter(|one| !self.is_passed_over(&one.endpoint)).count(),
+            candidates,
+            excluded_count: all.len(),
+            excluded: all.into_iter().take(TOLD).collect(),
+            panic: self.eligible.as_ref().is_some_and(|eligible| eligible.panic),
+            how: self.how(chosen),
+            equals: self.equals,
+            draw: self.draw,
+            hash: self.hash,
+            pinned: self.pinned,
+        }
     }
 
-    /// How many endpoints were no candidates.
-    pub fn excluded_count(&self) -> usize {
-        self.eligible.as_ref().map_or(0, |eligible| eligible.excluded.len()) + self.tried.len()
+    /// The candidates that are told of.
+    fn candidates(&self) -> Vec<Rated> {
+        let list = self.list();
+        let rated = |one: &Candidate, score| Rated {
+            label: Arc::clone(one.endpoint.label()),
+            score,
+            weight: one.weight,
+        };
+        if self.scores.is_empty() {
+            let all = list.iter().filter(|one| !self.is_passed_over(&one.endpoint)).take(TOLD);
+            return all.map(|one| rated(one, None)).collect();
+        }
+        let mut compared = self.scores.clone();
+        compared.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let compared = compared.into_iter().take(TOLD);
+        compared
+            .filter_map(|(index, score)| Some(rated(list.get(index as usize)?, Some(score))))
+            .collect()
     }
 
-    /// Whether all endpoints counted as healthy, because too few were.
-    pub fn panic(&self) -> bool {
-        self.eligible.as_ref().is_some_and(|eligible| eligible.panic)
+    /// Whether a candidate has failed for this request, and there is another that has not.
+    fn is_passed_over(&self, endpoint: &Endpoint) -> bool {
+        let has_failed = |endpoint: &Endpoint| self.tried.contains(&endpoint.id());
+        has_failed(endpoint) && self.list().iter().any(|one| !has_failed(&one.endpoint))
     }
 
-    /// What decided, as a sentence without its end.
-    pub fn how(&self, chosen: Option<&Endpoint>) -> String {
+    fn how(&self, chosen: Option<&Endpoint>) -> String {
         let Some(chosen) = chosen else { return "there was nobody to choose".to_owned() };
         if self.pinned {
             return "the client stays with the endpoint that it was given before".to_owned();
@@ -150,24 +196,28 @@ impl Decision {
         }
     }
 
-    /// All of it, for people and programs.
-    pub fn tell(&self, chosen: Option<&Endpoint>) -> Value {
-        let candidates = self.candidates().map(|(candidate, score)| {
-            json!({
-                "endpoint": candidate.endpoint.name(),
-                "score": score,
-                "weight": candidate.weight,
-            })
-        });
-        let excluded = self
-            .excluded()
-            .map(|(endpoint, reason)| json!({ "endpoint": endpoint.name(), "reason": reason }));
+    fn list(&self) -> &[Candidate] {
+        self.eligible.as_ref().map_or(&[], |eligible| eligible.candidates.list())
+    }
+}
+
+impl Account {
+    /// All of it, for people and programs, with so many candidates and excluded endpoints at most. `chosen` is the endpoint's
+    /// label.
+    pub fn tell(&self, chosen: Option<&str>, most: usize) -> Value {
+        let candidates = self.candidates.iter().take(most).map(
+            |one| json!({ "endpoint": name(&one.label), "score": one.score, "weight": one.weight }),
+        );
+        let excluded = self.excluded.iter().take(most);
+        let excluded =
+            excluded.map(|(label, reason)| json!({ "endpoint": name(label), "reason": reason }));
+        let (candidates, excluded): (Vec<_>, Vec<_>) = (candidates.collect(), excluded.collect());
         json!({
-            "candidates": candidates.collect::<Vec<_>>(),
-            "moreCandidates": self.count().saturating_sub(TOLD),
-            "excluded": excluded.collect::<Vec<_>>(),
-            "moreExcluded": self.excluded_count().saturating_sub(TOLD),
-            "chosen": chosen.map(Endpoint::name),
+            "moreCandidates": self.count.saturating_sub(candidates.len()),
+            "candidates": candidates,
+            "moreExcluded": self.excluded_count.saturating_sub(excluded.len()),
+            "excluded": excluded,
+            "chosen": chosen.map(name),
             "equals": self.equals,
             "draw": self.draw.map(|(ticket, of)| json!({ "ticket": ticket, "of": of })),
             "hash": self.hash.map(|hash| json!({
@@ -177,12 +227,13 @@ impl Decision {
                 "passedOver": hash.passed_over,
             })),
             "pinned": self.pinned,
-            "panic": self.panic(),
-            "how": self.how(chosen),
+            "panic": self.panic,
+            "how": self.how,
         })
     }
+}
 
-    fn list(&self) -> &[Candidate] {
-        self.eligible.as_ref().map_or(&[], |eligible| eligible.candidates.list())
-    }
+/// The URL of an endpoint with this label, in the form of the configuration.
+pub fn name(label: &str) -> &str {
+    label.strip_suffix('/').unwrap_or(label)
 }

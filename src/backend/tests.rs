@@ -115,7 +115,7 @@ fn a_client_stays_and_takes_no_turn() {
     for _ in 0..5 {
         let mut decision = Decision::new(&[]);
         let kept = backend.pick(&ask, &mut fastrand::Rng::with_seed(1), &mut decision).unwrap();
-        let how = decision.how(Some(kept.endpoint()));
+        let how = decision.account(Some(kept.endpoint())).how;
         assert_eq!(how, "the client stays with the endpoint that it was given before");
         assert_eq!((port(&kept), endpoint(&backend, 2).in_flight()), (2, 1));
     }

@@ -15,15 +15,16 @@ use super::present::Present;
 use super::record::Record;
 use super::request_body::{Incoming, RequestBody};
 use super::service::Context;
-use super::tries::Try;
+use super::tries::{Evidence, Try};
 use crate::backend::decision::Decision;
 use crate::backend::exchange::Upgraded;
 use crate::backend::http1::Framing;
 use crate::backend::http1::response::Head;
 use crate::backend::{Ask, Backend};
 use crate::clock::Nanos;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, InFlight};
 use crate::router::{Route, Target};
+use crate::telemetry::context::SpanId;
 use again::{Failure, Next};
 use bytes::Bytes;
 use http::{HeaderValue, Response, Version, request::Parts};
@@ -208,16 +209,13 @@ impl Journey<'_> {
                 }
                 Attempt::Failed(failure) => failure,
             };
-            if let Some(last) = self.record.tries.last_mut() {
-                last.failed(&failure.error, Instant::now());
-            }
+            self.fail_try(&failure.error);
             self.judge(&endpoint, &failure);
             match self.next(&mut failure) {
                 Next::GiveUp => return Err(failure.error),
                 Next::Replay => {
                     self.replayed = true;
-                    let again = Try::new(Some(Arc::clone(&endpoint)), None, Instant::now());
-                    self.record.tries.push(again);
+                    self.begin_try(Some(&endpoint), Evidence::Again, Instant::now());
                 }
                 Next::Retry => endpoint = self.pick_again(&endpoint).await?,
             }
@@ -248,8 +246,8 @@ impl Journey<'_> {
             let ask = Ask { now: Nanos::at(now), hash, pinned, tried: &self.tried };
             self.backend().pick(&ask, &mut rng, &mut decision)
         };
-        let endpoint = pick.as_ref().map(|pick| Arc::clone(pick.endpoint()));
-        self.record.tries.push(Try::new(endpoint, Some(decision), now));
+        let endpoint = pick.as_ref().map(InFlight::endpoint);
+        self.begin_try(endpoint, Evidence::Noted(decision), now);
         let pick = pick
             .ok_or_else(|| ProxyError::NoEndpoint(format!("backend {}", self.backend().name())))?;
         let algorithm = self.backend().model().algorithm;
@@ -258,9 +256,28 @@ impl Journey<'_> {
         self.record.in_flight = Some(pick);
         if self.tried.contains(&endpoint.id()) {
             // There is no other. It may be restarting: an instant is often all it needs.
-            self.in_time(tokio::time::sleep(pause(self.retries))).await?;
+            let paused = self.in_time(tokio::time::sleep(pause(self.retries))).await;
+            if let Err(error) = &paused {
+                self.fail_try(error);
+            }
+            paused?;
         }
         Ok(endpoint)
+    }
+
+    /// Remembers a try that begins, with a span of its own where there is a trace.
+    fn begin_try(&mut self, endpoint: Option<&Arc<Endpoint>>, evidence: Evidence, now: Instant) {
+        let mut one = Try::new(endpoint.map(Arc::clone), evidence, now);
+        if endpoint.is_some() && self.record.trace.is_some() {
+            one.span = Some(SpanId::new(&mut self.context.worker.rng.borrow_mut()));
+        }
+        self.record.tries.push(one);
+    }
+
+    fn fail_try(&mut self, error: &ProxyError) {
+        if let Some(last) = self.record.tries.last_mut() {
+            last.failed(error, Instant::now());
+        }
     }
 
     /// Whether what is left of the request's time is longer than the pause that another try would begin with.

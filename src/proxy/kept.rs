@@ -3,17 +3,19 @@
 mod spans;
 
 use super::trace::Trace;
-use super::tries::Try;
-use crate::endpoint::Endpoint;
+use super::tries::{Past, Try};
+use crate::backend::decision::{TOLD, name};
 use crate::model::Scheme;
 use crate::telemetry::requests::Told;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method};
 use serde_json::{Map, Value, json};
-use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+
+/// How many candidates and excluded endpoints an answer's field tells of: clients take heads of 16 KiB or less.
+const IN_FIELD: usize = 8;
 
 /// Why a request is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,10 +47,20 @@ impl Why {
     }
 }
 
+/// What was asked for.
+#[derive(Debug)]
+pub struct Target {
+    pub(super) method: Method,
+    pub(super) path: Box<str>,
+    pub(super) query: Option<Box<str>>,
+}
+
 /// A request that has ended.
 #[derive(Debug)]
 pub struct Kept {
     pub(super) why: Why,
+    /// Whether its trace is sent.
+    pub(super) is_sent: bool,
     /// When its head had been read.
     pub(super) started: Instant,
     /// The same moment by the clock.
@@ -57,7 +69,7 @@ pub struct Kept {
     pub(super) duration: Duration,
     pub(super) trace: Option<Trace>,
     pub(super) request_id: String,
-    pub(super) head: Option<(Method, Uri)>,
+    pub(super) target: Option<Target>,
     /// The path that endpoints were sent, if it is another.
     pub(super) rewritten: Option<Box<str>>,
     pub(super) scheme: Scheme,
@@ -72,22 +84,22 @@ pub struct Kept {
     pub(super) detail: Option<String>,
     pub(super) client: IpAddr,
     pub(super) peer: SocketAddr,
-    pub(super) tries: SmallVec<[Try; 1]>,
+    pub(super) tries: Vec<Past>,
 }
 
 impl Told for Kept {
     fn tell(&self) -> Value {
-        let (method, uri) = self.head.as_ref().map(|(method, uri)| (method, uri)).unzip();
+        let target = self.target.as_ref();
         json!({
             "at": rfc3339(self.at),
             "requestId": self.request_id,
             "traceId": self.trace.as_ref().map(|trace| trace.id.to_string()),
-            "sampled": self.trace.as_ref().is_some_and(|trace| trace.sampled),
+            "sampled": self.is_sent,
             "listener": &*self.listener,
-            "method": method.map(Method::as_str),
+            "method": target.map(|target| target.method.as_str()),
             "host": self.host.as_ref().and_then(|host| host.to_str().ok()),
             // Without the query, which often has secrets in it.
-            "path": uri.map(Uri::path),
+            "path": target.map(|target| &*target.path),
             "route": self.route.as_deref(),
             "backend": self.backend.as_deref(),
             "algorithm": self.algorithm,
@@ -98,7 +110,7 @@ impl Told for Kept {
             "durationMs": millis(self.duration),
             "client": self.client.to_string(),
             "kept": self.why.names(),
-            "attempts": self.tries.iter().map(|one| attempt(one, self.started)).collect::<Vec<_>>(),
+            "attempts": self.tries.iter().map(|one| attempt(one, self.started, TOLD)).collect::<Vec<_>>(),
         })
     }
 }
@@ -131,15 +143,14 @@ pub fn decision(decided: &Decided<'_>) -> HeaderValue {
         "backend": backend,
         "algorithm": algorithm,
         "generation": generation,
-        "attempts": tries.iter().map(|one| attempt(one, started)).collect::<Vec<_>>(),
+        "attempts": tries.iter().map(|one| attempt(&one.past(), started, IN_FIELD)).collect::<Vec<_>>(),
     });
-    // A field's value is ASCII where it can be.
+    // A field's value is ASCII that can be seen.
     let text = told.to_string().chars().fold(String::new(), |mut text, character| {
-        match character.is_ascii() {
-            true => text.push(character),
-            false => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
+        match character {
+            ' '..='~' => text.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
                     text.push_str(&format!("\\u{unit:04x}"));
                 }
             }
@@ -149,18 +160,18 @@ pub fn decision(decided: &Decided<'_>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// An attempt of a request that began at `started`.
-fn attempt(one: &Try, started: Instant) -> Value {
-    let endpoint = one.endpoint.as_deref();
+/// An attempt of a request that began at `started`, with so many candidates and excluded endpoints at most.
+fn attempt(one: &Past, started: Instant, most: usize) -> Value {
+    let label = one.endpoint.as_ref().map(|endpoint| &*endpoint.label);
     let duration = one.headed.map(|headed| headed.saturating_duration_since(one.started));
     let mut told = Map::new();
-    told.insert("endpoint".into(), endpoint.map(Endpoint::name).into());
+    told.insert("endpoint".into(), label.map(name).into());
     told.insert("startMs".into(), millis(one.started.saturating_duration_since(started)).into());
     told.insert("durationMs".into(), duration.map(millis).into());
     told.insert("status".into(), one.status.map(|status| status.as_u16()).into());
     let error = one.failure.as_ref().map(|failure| &*failure.detail);
     told.insert("error".into(), error.into());
-    let pick = one.decision.as_ref().map(|decision| decision.tell(endpoint));
+    let pick = one.account.as_ref().map(|account| account.tell(label, most));
     told.insert("pick".into(), pick.unwrap_or(Value::Null));
     told.into()
 }

@@ -9,7 +9,6 @@ use crate::backend::Backend;
 use crate::endpoint::InFlight;
 use crate::model::Scheme;
 use crate::router::Route;
-use crate::telemetry::context::SpanId;
 use crate::telemetry::observe::Completed;
 use http::{HeaderValue, Method, Uri};
 use serde::{Serialize, Serializer};
@@ -100,6 +99,12 @@ impl Serialize for RequestId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.with(|id| serializer.serialize_str(id))
     }
+}
+
+/// Whether a response that has begun was cut off, for this reason, by its endpoint's fault. A client that goes, reads nothing or
+/// is asked to go is not.
+fn is_endpoints_fault(reason: &str) -> bool {
+    matches!(reason, "response_cut" | "stream_idle")
 }
 
 /// One line of the access log. The first fields are those of the project's first day.
@@ -198,13 +203,13 @@ impl Record {
     fn why(&self, duration: Duration) -> Why {
         let observed = self.worker.observed();
         let status = self.status.unwrap_or(CLIENT_CLOSED);
-        // What a client gives up is no failure; an answer that was cut off is one, whatever its status.
-        let is_cut = status < 400 && self.reason.is_some_and(|reason| reason != "client_closed");
+        let is_cut = self.reason.is_some_and(is_endpoints_fault);
         let to_head = self.to_head(duration);
         Why {
             error: status >= 500 || is_cut,
             retry: self.attempts > 1,
-            slow: observed.slower_than.is_some_and(|limit| to_head > limit),
+            // Who sends no request waits for no answer.
+            slow: self.head.is_some() && observed.slower_than.is_some_and(|limit| to_head > limit),
             sample: self.attempts > 0 && observed.keeps(&mut self.worker.rng.borrow_mut()),
         }
     }
@@ -233,17 +238,28 @@ impl Record {
         let now = SystemTime::now() - ended.elapsed();
         let backend = self.backend().map(|backend| Arc::clone(backend.name()));
         let algorithm = self.algorithm();
+        // What is kept holds nothing but its own: slices of the connection's buffer would keep all of that.
+        let own = |value: HeaderValue| HeaderValue::from_bytes(value.as_bytes()).unwrap_or(value);
         let kept = Arc::new(Kept {
             why,
+            is_sent: is_traced,
             started: self.started,
             at: now - duration,
             duration,
-            trace: self.trace.take(),
+            trace: self.trace.take().map(|trace| Trace {
+                state: trace.state.map(own),
+                user_agent: trace.user_agent.map(own),
+                ..trace
+            }),
             request_id: self.request_id.with(str::to_owned),
-            head: self.head.take(),
+            target: self.head.take().map(|(method, uri)| kept::Target {
+                method,
+                path: uri.path().into(),
+                query: uri.query().map(Into::into),
+            }),
             rewritten: self.rewritten.take(),
             scheme: self.scheme,
-            host: self.host.take(),
+            host: self.host.take().map(own),
             listener: Arc::clone(&self.client.listener.name),
             route: self.route.as_ref().map(|route| Arc::clone(&route.model.name)),
             backend,
@@ -254,7 +270,7 @@ impl Record {
             detail: self.detail.take(),
             client: self.client_address.unwrap_or(self.client.peer.get().ip()),
             peer: self.client.peer.get(),
-            tries: std::mem::take(&mut self.tries),
+            tries: self.tries.iter().map(Try::past).collect(),
         });
         let outlets = &self.worker.shared.outlets;
         if why.is_notable() {
@@ -265,15 +281,6 @@ impl Record {
         }
         if is_traced {
             outlets.exporter.submit(kept);
-        }
-    }
-
-    /// Begins the span of an attempt, if it has a trace.
-    pub fn begin_span(&mut self) {
-        if self.trace.is_some()
-            && let Some(last) = self.tries.last_mut()
-        {
-            last.span = Some(SpanId::new(&mut self.worker.rng.borrow_mut()));
         }
     }
 

@@ -16,6 +16,7 @@ use super::redirect;
 use super::request_body::Incoming;
 use super::respond;
 use super::timer::Alarm;
+use super::tries::Try;
 use super::upgrade::Upgrade;
 use super::validate;
 use super::worker::{Taken, Worker};
@@ -231,6 +232,8 @@ fn answer_response(
             (head, ProxyBody::stream(exchange))
         }
         Answer::Upgrade(mut head, connection, idle) => {
+            // The conversation may last for days.
+            record.tries.iter_mut().for_each(Try::settle);
             record.status = Some(head.status.as_u16());
             record.answered = true;
             finish_headers(&mut head.headers, &record);

@@ -1,13 +1,14 @@
 //! One worker: a thread with its own runtime, sockets, connection pools and view of the running snapshot.
 
 use super::client::{ClientState, Closing, ListenerState};
+use super::observed::Observed;
 use super::present::Present as FieldsPresent;
 use super::timer::Timers;
 use super::trace::{self, Trace};
 use super::{Shared, connection, listener};
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
-use crate::model::{self, AccessLog, Decisions, LogOutput, Ratio, SecretText};
+use crate::model::{self, AccessLog, LogOutput, SecretText};
 use crate::router::{Asked, Route, Router};
 use crate::snapshot::{Snapshot, SnapshotCache};
 use crate::telemetry::access_log::{AccessLogSender, Batch};
@@ -18,6 +19,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -133,29 +135,6 @@ struct LogBuffer {
     waiting: Notify,
 }
 
-/// What of the requests is kept, and for whom.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed {
-    /// Traces, if there are any.
-    pub traces: Option<trace::Settings>,
-    /// The share of requests that people may look at though nothing is special about them.
-    sample: Ratio,
-    /// From when on a request is slow.
-    pub slower_than: Option<Duration>,
-}
-
-impl Observed {
-    fn by(model: &model::Model) -> Self {
-        let Decisions { sample, slower_than, debug_token: _ } = model.decisions;
-        Self { traces: model.traces.as_ref().map(trace::Settings::from), sample, slower_than }
-    }
-
-    /// Whether chance chooses a request.
-    pub fn keeps(&self, rng: &mut fastrand::Rng) -> bool {
-        self.sample > Ratio::ZERO && rng.f64() < self.sample.value()
-    }
-}
-
 /// Starts worker `id`; also gives the numbers of its runtime.
 pub fn spawn(
     id: usize,
@@ -191,7 +170,7 @@ impl Worker {
             id,
             pool: RefCell::default(),
             timers: Timers::new(),
-            rng: RefCell::new(fastrand::Rng::new()),
+            rng: RefCell::new(fastrand::Rng::with_seed(seed())),
             clients: RefCell::default(),
             closing: Cell::new(false),
             snapshot: RefCell::new(snapshot),
@@ -561,6 +540,11 @@ impl Worker {
             self.flush_log();
         }
     }
+}
+
+/// A seed that nobody can guess: the system's own chance keys the hasher.
+fn seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Makes `state` what the listener `model` of `snapshot` wants.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// How many requests of each sort are kept.
 pub const KEPT: usize = 100;
@@ -50,8 +50,13 @@ impl std::fmt::Debug for KeptRequests {
     }
 }
 
+/// Keeps `request`, unless somebody else is at it: where so many fail that workers meet here, nobody misses one.
 fn keep(ring: &Ring, request: Arc<dyn Told>) {
-    let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ring = match ring.try_lock() {
+        Ok(ring) => ring,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+    };
     let oldest = if ring.len() == KEPT { ring.pop_front() } else { None };
     ring.push_back(request);
     drop(ring);

@@ -1,13 +1,15 @@
 //! The evidence of picks, in words.
 
 use super::*;
+use crate::backend::decision::TOLD;
 
 /// What is told of a pick at `now` that passes `tried` over.
 fn told(backend: &Backend, now: Nanos, tried: &[u64]) -> serde_json::Value {
     let mut decision = Decision::new(tried);
     let ask = Ask { now, hash: Some(3), pinned: None, tried };
     let pick = backend.pick(&ask, &mut fastrand::Rng::with_seed(1), &mut decision);
-    decision.tell(pick.as_ref().map(|pick| &**pick.endpoint()))
+    let chosen = pick.as_ref().map(|pick| &**pick.endpoint());
+    decision.account(chosen).tell(chosen.map(|chosen| &**chosen.label()), TOLD)
 }
 
 fn names(told: &serde_json::Value, list: &str) -> Vec<String> {
@@ -93,7 +95,39 @@ fn of_many_endpoints_some_are_told_and_the_others_counted() {
     let endpoints: Vec<_> = (1..=100).map(|port| (port, 1)).collect();
     let backend = start(&model(Algorithm::LeastConnections, &endpoints));
     let told = told(&backend, Nanos::now(), &[]);
+    assert_eq!((names(&told, "candidates").len(), &told["moreCandidates"]), (8, &92.into()));
+    assert_eq!(told["candidates"][7]["score"], 1.0, "those that were compared");
+    let backend = start(&model(Algorithm::RoundRobin, &endpoints));
+    let told = self::told(&backend, Nanos::now(), &[]);
     assert_eq!((names(&told, "candidates").len(), &told["moreCandidates"]), (32, &68.into()));
-    assert_eq!(told["candidates"][7]["score"], 1.0, "the compared ones come first");
-    assert_eq!(told["candidates"][8]["score"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_retry_tells_who_was_compared_this_time_and_once_who_was_not() {
+    let backend = start(&model(Algorithm::LeastConnections, &[(1, 1), (2, 1), (3, 1)]));
+    let tried = endpoint(&backend, 1).id();
+    let first = told(&backend, Nanos::now(), &[tried, tried]);
+    let compared = names(&first, "candidates");
+    assert_eq!(compared.len(), 2);
+    assert!(!compared.contains(&"http://localhost:1".to_owned()), "{first}");
+    assert!(first["candidates"].as_array().unwrap().iter().all(|one| one["score"] == 1.0));
+    assert_eq!((names(&first, "excluded").len(), &first["moreExcluded"]), (1, &0.into()));
+    // Where all have failed, none is passed over.
+    let all: Vec<_> = (1..=3).map(|port| endpoint(&backend, port).id()).collect();
+    let again = told(&backend, Nanos::now(), &all);
+    assert_eq!((names(&again, "candidates").len(), names(&again, "excluded").len()), (3, 0));
+}
+
+/// R8
+#[test]
+fn what_is_told_keeps_no_endpoint_alive() {
+    let backend = start(&model(Algorithm::LeastConnections, &[(1, 1), (2, 1)]));
+    let mut decision = Decision::new(&[]);
+    let ask = Ask { now: Nanos::now(), hash: None, pinned: None, tried: &[] };
+    let pick = backend.pick(&ask, &mut fastrand::Rng::with_seed(1), &mut decision).unwrap();
+    let account = decision.account(Some(pick.endpoint()));
+    let endpoints: Vec<_> = [1, 2].map(|port| Arc::downgrade(endpoint(&backend, port))).into();
+    drop((backend, decision, pick));
+    assert!(endpoints.iter().all(|endpoint| endpoint.upgrade().is_none()));
+    assert_eq!(account.candidates.len(), 2);
 }

@@ -37,7 +37,6 @@ impl Journey<'_> {
         mut body: RequestBody,
     ) -> Attempt {
         self.record.attempts += 1;
-        self.record.begin_span();
         let framing = match self.framing_for(endpoint, &mut body).await {
             Ok(framing) => framing,
             Err(error) => {

@@ -67,7 +67,11 @@ impl Journey<'_> {
             }
         }
         let connecting = Box::pin(self.open(endpoint, key));
-        let connected = self.in_time(connecting).await?;
+        let connected = self.in_time(connecting).await;
+        if connected.is_err() {
+            self.backend().counters().cut_off(self.context.worker.id);
+        }
+        let connected = connected?;
         note(&self.context.worker, self.backend(), endpoint, &connected);
         Ok(connected?)
     }

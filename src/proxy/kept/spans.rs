@@ -1,12 +1,12 @@
 //! A request as spans: one for the request, one for each attempt (OpenTelemetry's semantic conventions for HTTP spans, stable).
 
-use super::Kept;
-use crate::backend::decision::Decision;
-use crate::endpoint::Endpoint;
+use super::{Kept, Target};
+use crate::backend::decision::name;
 use crate::proxy::trace::Trace;
-use crate::proxy::tries::Try;
+use crate::proxy::tries::{Named, Past};
+use crate::telemetry::context::SpanId as Id;
 use crate::telemetry::traces::Finished;
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use opentelemetry::trace::{
     Event, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
@@ -38,28 +38,25 @@ impl Finished for Kept {
         let Some(trace) = &self.trace else { return };
         let state = state(trace);
         out.push(self.server_span(trace, state.clone()));
-        out.extend(
-            self.sent()
-                .enumerate()
-                .map(|(at, one)| self.client_span(trace, at, one, state.clone())),
-        );
+        let sent = self.sent().enumerate();
+        out.extend(sent.map(|(at, sent)| self.client_span(trace, at, sent, state.clone())));
     }
 }
 
 impl Kept {
-    /// The tries that had an endpoint.
-    fn sent(&self) -> impl Iterator<Item = &Try> {
-        self.tries.iter().filter(|one| one.endpoint.is_some())
+    /// The tries that had an endpoint, each with it and its span.
+    fn sent(&self) -> impl Iterator<Item = (&Past, &Named, Id)> {
+        self.tries.iter().filter_map(|one| Some((one, one.endpoint.as_ref()?, one.span?)))
     }
 
     fn server_span(&self, trace: &Trace, state: TraceState) -> SpanData {
         let mut attributes = Vec::with_capacity(24);
         let mut say = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
-        let method = self.head.as_ref().map(|(method, _)| method);
-        if let Some((method, uri)) = &self.head {
+        let method = self.target.as_ref().map(|target| &target.method);
+        if let Some(Target { method, path, query }) = &self.target {
             say_method(method, &mut say);
-            say(semantic::URL_PATH, text(uri.path()));
-            if let Some(query) = uri.query() {
+            say(semantic::URL_PATH, text(path));
+            if let Some(query) = query {
                 say(semantic::URL_QUERY, text(&redacted(query)));
             }
         }
@@ -126,46 +123,57 @@ impl Kept {
         }
     }
 
-    fn client_span(&self, trace: &Trace, at: usize, one: &Try, state: TraceState) -> SpanData {
+    fn client_span(
+        &self,
+        trace: &Trace,
+        at: usize,
+        (one, endpoint, span): (&Past, &Named, Id),
+        state: TraceState,
+    ) -> SpanData {
         let mut attributes = Vec::with_capacity(12);
         let mut say = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
-        let method = self.head.as_ref().map(|(method, _)| method);
+        let method = self.target.as_ref().map(|target| &target.method);
         if let Some(method) = method {
             say_method(method, &mut say);
         }
-        if let Some(endpoint) = &one.endpoint {
-            let url = endpoint.url();
-            say(semantic::SERVER_ADDRESS, Arc::clone(&url.host).into());
-            say(semantic::SERVER_PORT, i64::from(url.port).into());
-            say(semantic::URL_FULL, text(&self.url_at(endpoint)));
-            say("outrigger.endpoint", text(endpoint.name()));
-        }
+        say(semantic::SERVER_ADDRESS, Arc::clone(&endpoint.host).into());
+        say(semantic::SERVER_PORT, i64::from(endpoint.port).into());
+        say(semantic::URL_FULL, text(&self.url_at(endpoint)));
+        say("outrigger.endpoint", text(name(&endpoint.label)));
         if at > 0 {
             say(semantic::HTTP_REQUEST_RESEND_COUNT, (at as i64).into());
         }
         if let Some(backend) = &self.backend {
             say("outrigger.backend", Arc::clone(backend).into());
         }
-        let mut status = Status::Unset;
         if let Some(answered) = one.status {
             say(semantic::HTTP_RESPONSE_STATUS_CODE, i64::from(answered.as_u16()).into());
-            if answered.is_client_error() || answered.is_server_error() {
-                say(semantic::ERROR_TYPE, text(answered.as_str()));
-                status = Status::error("");
-            }
-        }
-        if let Some(failure) = &one.failure {
-            say(semantic::ERROR_TYPE, failure.reason.into());
-            status = Status::error(failure.detail.clone());
         }
         // The last try's answer streams on after its head.
-        let is_last = std::ptr::eq(one, &self.tries[self.tries.len() - 1]);
+        let is_last = self.tries.last().is_some_and(|last| std::ptr::eq(one, last));
+        let cut = self.reason.filter(|_| is_last && one.status.is_some() && self.why.error);
+        let is_refusal = |status: &StatusCode| status.is_client_error() || status.is_server_error();
+        let status = match (&one.failure, cut, one.status.filter(is_refusal)) {
+            (Some(failure), ..) => {
+                say(semantic::ERROR_TYPE, failure.reason.into());
+                Status::error(failure.detail.clone())
+            }
+            (None, Some(cut), _) => {
+                say(semantic::ERROR_TYPE, cut.into());
+                Status::error(self.detail.clone().unwrap_or_default())
+            }
+            (None, None, Some(refusal)) => {
+                say(semantic::ERROR_TYPE, text(refusal.as_str()));
+                Status::error("")
+            }
+            (None, None, None) => Status::Unset,
+        };
         let ended = match one.headed {
             Some(headed) if !is_last || one.failure.is_some() => self.at(headed),
             Some(_) | None => self.at + self.duration,
         };
         SpanData {
-            span_context: context(trace, one.span.unwrap_or(trace.span), state),
+            span_context: context(trace, span, state),
             parent_span_id: id(trace.span),
             parent_span_is_remote: false,
             span_kind: SpanKind::Client,
@@ -182,34 +190,35 @@ impl Kept {
     }
 
     /// Why the endpoint of a try was picked; `None` if the one before was simply tried again.
-    fn pick_event(&self, one: &Try) -> Option<Event> {
-        let decision = one.decision.as_ref()?;
-        let chosen = one.endpoint.as_deref();
+    fn pick_event(&self, one: &Past) -> Option<Event> {
+        let account = one.account.as_ref()?;
         let mut attributes = Vec::with_capacity(10);
         let mut say = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         if let Some(algorithm) = self.algorithm {
             say("outrigger.algorithm", algorithm.into());
         }
         say("outrigger.generation", (self.generation as i64).into());
-        if let Some(chosen) = chosen {
-            say("outrigger.chosen", text(chosen.name()));
+        if let Some(chosen) = &one.endpoint {
+            say("outrigger.chosen", text(name(&chosen.label)));
         }
-        say("outrigger.how", text(&decision.how(chosen)));
-        let (names, scores) = candidates(decision);
-        // As many scores as candidates, or none.
-        if scores.len() == names.len() && !names.is_empty() {
+        say("outrigger.how", text(&account.how));
+        let scores: Vec<_> =
+            account.candidates.iter().filter_map(|one| one.score).map(f64::from).collect();
+        if !scores.is_empty() {
             say("outrigger.scores", Value::Array(Array::F64(scores)));
         }
-        say("outrigger.candidates", Value::Array(Array::String(names)));
-        say("outrigger.candidate_count", (decision.count() as i64).into());
-        let excluded: Vec<StringValue> = decision
-            .excluded()
-            .map(|(endpoint, why)| format!("{}: {why}", endpoint.name()).into())
+        let names = account.candidates.iter().map(|one| name(&one.label).to_owned().into());
+        say("outrigger.candidates", Value::Array(Array::String(names.collect())));
+        say("outrigger.candidate_count", (account.count as i64).into());
+        let excluded: Vec<StringValue> = account
+            .excluded
+            .iter()
+            .map(|(label, why)| format!("{}: {why}", name(label)).into())
             .collect();
         if !excluded.is_empty() {
             say("outrigger.excluded", Value::Array(Array::String(excluded)));
         }
-        if decision.panic() {
+        if account.panic {
             say("outrigger.panic", true.into());
         }
         Some(Event::new("outrigger.pick", self.at(one.started), attributes, 0))
@@ -221,27 +230,17 @@ impl Kept {
     }
 
     /// What was asked for at `endpoint`.
-    fn url_at(&self, endpoint: &Endpoint) -> String {
-        let mut url = endpoint.name().to_owned();
-        if let Some((_, uri)) = &self.head {
-            url.push_str(self.rewritten.as_deref().unwrap_or(uri.path()));
-            if let Some(query) = uri.query() {
+    fn url_at(&self, endpoint: &Named) -> String {
+        let mut url = name(&endpoint.label).to_owned();
+        if let Some(Target { path, query, .. }) = &self.target {
+            url.push_str(self.rewritten.as_deref().unwrap_or(path));
+            if let Some(query) = query {
                 url.push('?');
                 url.push_str(&redacted(query));
             }
         }
         url
     }
-}
-
-fn candidates(decision: &Decision) -> (Vec<StringValue>, Vec<f64>) {
-    let mut names = Vec::with_capacity(8);
-    let mut scores = Vec::with_capacity(8);
-    for (candidate, score) in decision.candidates() {
-        names.push(candidate.endpoint.name().to_owned().into());
-        scores.extend(score.map(f64::from));
-    }
-    (names, scores)
 }
 
 fn say_method(method: &Method, say: &mut impl FnMut(&'static str, Value)) {
@@ -316,15 +315,11 @@ fn state(trace: &Trace) -> TraceState {
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-fn context(
-    trace: &Trace,
-    span: crate::telemetry::context::SpanId,
-    state: TraceState,
-) -> SpanContext {
+fn context(trace: &Trace, span: Id, state: TraceState) -> SpanContext {
     SpanContext::new(TraceId::from(trace.id.0), id(span), TraceFlags::SAMPLED, false, state)
 }
 
-fn id(span: crate::telemetry::context::SpanId) -> SpanId {
+fn id(span: Id) -> SpanId {
     SpanId::from(span.0)
 }
 

@@ -3,6 +3,7 @@ use crate::backend::decision::Decision;
 use crate::backend::{Ask, Backend};
 use crate::clock::Nanos;
 use crate::proxy::error::ProxyError;
+use crate::proxy::tries::Evidence;
 use crate::telemetry::context::{SpanId, TraceId};
 use crate::telemetry::traces::Finished;
 use http::{StatusCode, Version};
@@ -45,21 +46,26 @@ fn kept(sampled: bool) -> Kept {
     };
     let (first, decision) = pick(&[]);
     let tried = first.id();
-    let mut one = Try::new(Some(first), Some(decision), started);
+    let mut one = Try::new(Some(first), Evidence::Noted(decision), started);
     one.span = Some(SpanId(0x2));
     one.failed(&ProxyError::AttemptTimeout(MILLI), started + MILLI);
     let (second, decision) = pick(&[tried]);
-    let mut two = Try::new(Some(second), Some(decision), started + MILLI);
+    let mut two = Try::new(Some(second), Evidence::Noted(decision), started + MILLI);
     two.span = Some(SpanId(0x3));
     two.answered(StatusCode::OK, started + 3 * MILLI);
     Kept {
         why: Why { retry: true, ..Why::default() },
+        is_sent: true,
         started,
         at: SystemTime::UNIX_EPOCH,
         duration: 5 * MILLI,
         trace: Some(trace(sampled)),
         request_id: "id".into(),
-        head: Some((Method::GET, "/cart?a=1&sig=secret".parse().unwrap())),
+        target: Some(Target {
+            method: Method::GET,
+            path: "/cart".into(),
+            query: Some("a=1&sig=secret".into()),
+        }),
         rewritten: None,
         scheme: Scheme::Https,
         host: Some(HeaderValue::from_static("shop.example:8443")),
@@ -73,7 +79,7 @@ fn kept(sampled: bool) -> Kept {
         detail: None,
         client: "192.0.2.1".parse().unwrap(),
         peer: "198.51.100.1:4711".parse().unwrap(),
-        tries: [one, two].into_iter().collect(),
+        tries: vec![one.past(), two.past()],
     }
 }
 
@@ -154,8 +160,20 @@ fn the_pick_says_who_was_there_and_why_this_one() {
     let candidates = attribute(&spans[1], "outrigger.candidates").unwrap();
     assert!(candidates.contains(":81") && candidates.contains(":82"), "{candidates}");
     assert_eq!(attribute(&spans[1], "outrigger.scores").unwrap(), "[1,1]");
+    assert_eq!(attribute(&spans[2], "outrigger.scores").unwrap(), "[1]");
     let excluded = attribute(&spans[2], "outrigger.excluded").unwrap();
     assert!(excluded.contains("has failed for this request"), "{excluded}");
+}
+
+/// O2
+#[test]
+fn an_answer_that_breaks_off_is_its_endpoints_error() {
+    let mut kept = kept(true);
+    (kept.why.error, kept.reason) = (true, Some("response_cut"));
+    let spans = spans(&kept);
+    assert!(matches!(spans[2].status, Status::Error { .. }));
+    assert_eq!(attribute(&spans[2], "error.type").as_deref(), Some("response_cut"));
+    assert_eq!(attribute(&spans[1], "error.type").as_deref(), Some("attempt_timeout"));
 }
 
 #[test]
@@ -167,7 +185,8 @@ fn what_was_not_sampled_at_first_says_so() {
 #[test]
 fn without_an_endpoint_the_request_itself_tells_of_the_pick() {
     let mut kept = kept(true);
-    kept.tries = [Try::new(None, Some(Decision::default()), kept.started)].into_iter().collect();
+    let nobody = Try::new(None, Evidence::Noted(Decision::default()), kept.started);
+    kept.tries = vec![nobody.past()];
     (kept.status, kept.why.error, kept.reason) = (503, true, Some("no_endpoint"));
     let spans = spans(&kept);
     assert_eq!((spans.len(), &*spans[0].events[0].name), (1, "outrigger.pick"));
@@ -178,7 +197,7 @@ fn without_an_endpoint_the_request_itself_tells_of_the_pick() {
 #[test]
 fn a_method_that_somebody_made_up_names_no_span() {
     let mut kept = kept(true);
-    kept.head = Some((Method::from_bytes(b"BREW").unwrap(), "/".parse().unwrap()));
+    kept.target.as_mut().unwrap().method = Method::from_bytes(b"BREW").unwrap();
     let spans = spans(&kept);
     assert_eq!((&*spans[0].name, &*spans[1].name), ("HTTP cart", "HTTP"));
     assert_eq!(attribute(&spans[0], "http.request.method").unwrap(), "_OTHER");
@@ -190,7 +209,7 @@ fn people_are_told_all_but_the_query() {
     let told = kept(false).tell();
     assert_eq!(told["path"], "/cart");
     assert!(!told.to_string().contains("secret"));
-    assert_eq!((&told["kept"], &told["sampled"]), (&json!(["retry"]), &false.into()));
+    assert_eq!((&told["kept"], &told["sampled"]), (&json!(["retry"]), &true.into()));
     assert_eq!(told["traceId"], "00000000000000000000000000000abc");
     let first = &told["attempts"][0];
     assert_eq!((&first["durationMs"], &first["status"]), (&json!(1.0), &Value::Null));
@@ -201,17 +220,17 @@ fn people_are_told_all_but_the_query() {
 
 #[test]
 fn a_decision_fits_into_a_field() {
-    let kept = kept(true);
+    let nobody = [0, 1].map(|_| Try::new(None, Evidence::Again, Instant::now()));
     let value = decision(&Decided {
         request_id: "id",
-        route: Some("straße"),
+        route: Some("straße\u{7f}"),
         backend: Some("shop"),
         algorithm: Some("LeastConnections"),
         generation: 7,
-        tries: &kept.tries,
-        started: kept.started,
+        tries: &nobody,
+        started: Instant::now(),
     });
     let told: Value = serde_json::from_str(value.to_str().unwrap()).unwrap();
-    assert_eq!((&told["route"], &told["generation"]), (&"straße".into(), &7.into()));
+    assert_eq!((&told["route"], &told["generation"]), (&"straße\u{7f}".into(), &7.into()));
     assert_eq!(told["attempts"].as_array().unwrap().len(), 2);
 }

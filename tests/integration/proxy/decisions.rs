@@ -113,16 +113,48 @@ async fn slow_requests_are_kept_and_others_by_chance() {
 async fn what_routes_answer_themselves_is_of_no_interest() {
     let server = server().await;
     let proxy = Config::to(&[&server])
-        .decisions("sample: 1")
+        .decisions("sample: 1, slowerThan: 10ms")
+        .limits("headerTimeout: 100ms")
         .routes("{ name: r, filters: [{ respond: { status: 204 } }] }")
         .admin()
         .start();
     assert_eq!(proxy.get("/").await.status, 204);
     assert_eq!(proxy.ask("GET / HTTP/1.1\r\n\r\n").await.status, 400);
-    proxy.ended(2).await;
+    // Who sends no request in time.
+    assert_eq!(proxy.ask("G").await.status, 408);
+    proxy.ended(3).await;
     let kept = picks(&proxy).await;
     assert_eq!(
         (&kept["sampled"], &kept["notable"]),
         (&serde_json::json!([]), &serde_json::json!([]))
     );
+}
+
+/// What a client does itself is no failure of ours, nor of an endpoint's.
+#[tokio::test]
+async fn a_conversation_that_its_client_cuts_off_is_no_error_and_one_that_its_endpoint_cuts_off_is()
+{
+    let server = server().await;
+    let proxy = Config::to(&[&server]).decisions("slowerThan: 0s, sample: 0").admin().start();
+    let mut client = proxy.client().await;
+    client
+        .send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.status, 101);
+    client.stream.set_zero_linger().unwrap();
+    drop(client);
+    proxy.ended(1).await;
+    let mut client = proxy.client().await;
+    client.send("GET /trickle?pieces=0 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.until("200 OK").await;
+    client.stream.set_zero_linger().unwrap();
+    drop(client);
+    proxy.ended(2).await;
+    assert_eq!(picks(&proxy).await["notable"], serde_json::json!([]));
+    let mut client = proxy.client().await;
+    client.send("GET /close?at=mid-body HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.rest().await;
+    proxy.ended(3).await;
+    let kept = &picks(&proxy).await["notable"][0];
+    assert_eq!((&kept["kept"][0], &kept["reason"]), (&"error".into(), &"response_cut".into()));
 }
