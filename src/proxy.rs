@@ -5,14 +5,15 @@
 //! 1. `listener`: a worker accepts the connection, or hands it to a worker with less to do.
 //! 2. `arrive`: the header of the PROXY protocol and the TLS handshake, where there are such. `connection`: hyper reads the head
 //!    (or `http2`, which has a stream for each request); timers watch slow and idle clients.
-//! 3. `service`: the request gets its id and its record; whatever happens from here on is answered and logged.
+//! 3. `service`: the request gets its id, its record and its place in a `trace`; whatever happens from here on is answered and logged.
 //! 4. `validate`: what could be understood in two ways is refused, and the path gets its normal form; `hops` ends loops.
 //! 5. `worker`: the running snapshot gives the route, and is let go. A route may answer itself (`redirect`, `respond`).
 //! 6. `forward`: a backend picks an endpoint (by `hash_key` or `affinity` where these are asked for), a pooled or new
 //!    connection carries the request (`headers`, `forwarded`, `filters`); failures that may be tried again are, and interim
 //!    responses are passed on (`interim`).
 //! 7. `body`: the response streams to the client, or `upgrade`: both sides talk freely.
-//! 8. `record`: metrics (`tally`, and `gauges` once in a second) and the access log.
+//! 8. `record`: metrics (`tally`, and `gauges` once in a second) and the access log; what is traced, or worth a look, is `kept` with
+//!    the evidence of its `tries`.
 
 mod affinity;
 mod arrive;
