@@ -14,6 +14,7 @@ mod query;
 mod refusal;
 mod routes;
 mod server;
+mod stall;
 mod stream;
 
 pub use server::{AdminServer, BindError};

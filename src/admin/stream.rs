@@ -1,7 +1,7 @@
 //! Server-sent events (WHATWG HTML, section 9.2): what happens, as it happens, for as long as somebody listens.
 //!
 //! A task per stream writes into a short queue, from which the connection takes. A client that reads slowly misses events and is
-//! told how many; one that reads nothing is let go. No stream keeps the process or the port from ending.
+//! told how many; one that reads nothing is let go with its connection. No stream keeps the process or the port from ending.
 
 use super::AdminContext;
 use super::api::status::Status;
@@ -30,9 +30,6 @@ pub(super) const MAX_STREAMS: usize = 32;
 
 /// What is written and not yet taken.
 const MAX_WAITING: usize = 8;
-
-/// How long a client may take nothing.
-const STALLED: Duration = Duration::from_secs(60);
 
 /// How often something is sent at least, so that proxies in between do not take the stream for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -92,7 +89,6 @@ async fn run(
     let gone = sender.clone();
     let teller = Teller { context, sender };
     tokio::select! {
-        // It ends when the client takes nothing any more.
         _ = teller.tell(wanted) => {}
         () = gone.closed() => {}
         _ = stopped.changed() => {}
@@ -100,7 +96,7 @@ async fn run(
     }
 }
 
-/// The client is gone, or takes nothing.
+/// The client is gone.
 struct Gone;
 
 struct Teller {
@@ -183,7 +179,7 @@ impl Teller {
     }
 
     async fn send(&self, text: String) -> Result<(), Gone> {
-        self.sender.send_timeout(text.into(), STALLED).await.map_err(|_| Gone)
+        self.sender.send(text.into()).await.map_err(|_| Gone)
     }
 }
 
