@@ -15,6 +15,7 @@ mod refusal;
 mod routes;
 mod server;
 mod stall;
+mod status_texts;
 mod stream;
 
 pub use server::{AdminServer, BindError};

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::admin::server::{Limits, Port};
+use crate::admin::status_texts::{DISTANCE, StatusTexts};
 use crate::telemetry::events::{EventKind, Happened, KEPT};
+use std::sync::atomic::AtomicUsize;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 
 /// A stream of events that a client reads.
 struct Stream {
@@ -215,7 +218,7 @@ async fn a_client_that_reads_nothing_does_not_keep_a_port_that_closed() {
 }
 
 #[tokio::test]
-async fn the_status_is_told_at_intervals_and_at_once_after_a_change() {
+async fn the_status_is_told_at_intervals_and_after_a_change() {
     let (context, _guard) = context();
     let server = start(loopback(), context.clone()).unwrap();
     let (_, mut stream) = Stream::open(server.address(), "?status=250ms", "").await;
@@ -234,6 +237,56 @@ async fn the_status_is_told_at_intervals_and_at_once_after_a_change() {
     assert_eq!(stream.soon().await.event, "change");
     let status = stream.soon().await;
     assert_eq!((status.event.as_str(), &status.data["generation"]), ("status", &json!(2)));
+}
+
+/// The probers run on the same thread.
+#[tokio::test]
+async fn many_streams_and_changes_cost_no_more_statuses_than_one() {
+    let (mut context, _guard) = context();
+    let made = Arc::new(AtomicUsize::new(0));
+    let (count, listeners) = (Arc::clone(&made), Arc::clone(&context.listeners));
+    context.listeners = Arc::new(move || {
+        count.fetch_add(1, Relaxed);
+        listeners()
+    });
+    let server = start(loopback(), context.clone()).unwrap();
+    let begin = Instant::now();
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        streams.push(Stream::open(server.address(), "?status=250ms", "").await.1);
+    }
+    for number in 0..10 {
+        say(&context, &number.to_string());
+        for stream in &mut streams {
+            while stream.soon().await.event != "change" {}
+        }
+    }
+    for stream in &mut streams {
+        for _ in 0..3 {
+            assert_eq!(stream.soon().await.event, "status");
+        }
+    }
+    let at_most = begin.elapsed().as_millis() / DISTANCE.as_millis() + 1;
+    let made = made.load(Relaxed);
+    assert!(made as u128 <= at_most, "{made} in the time for {at_most}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_in_a_status_within_a_quarter_of_a_second_and_no_text_is_sent_twice() {
+    let (context, _guard) = context();
+    let texts = StatusTexts::default();
+    let first = texts.newer(&context, None, 0).unwrap();
+    let soonest = first.at + Duration::from_millis(250);
+    tokio::time::advance(Duration::from_millis(200)).await;
+    assert_eq!(texts.newer(&context, None, 0).unwrap().text, first.text, "another stream's");
+    assert_eq!(texts.newer(&context, Some(first.at), 0).unwrap_err(), soonest);
+    context.store.swap(compile(CONFIG, Some(&context.store.load())));
+    say(&context, "changed");
+    assert_eq!(texts.newer(&context, None, 1).unwrap_err(), soonest);
+    tokio::time::advance(Duration::from_millis(50)).await;
+    let next = texts.newer(&context, Some(first.at), 1).unwrap();
+    assert!(String::from_utf8_lossy(&next.text).contains("\"generation\":2"), "{next:?}");
+    assert_eq!(texts.newer(&context, None, 1).unwrap().at, next.at, "one for all");
 }
 
 #[tokio::test]
