@@ -14,6 +14,8 @@ mod query;
 mod refusal;
 mod routes;
 mod server;
+mod stall;
+mod status_texts;
 mod stream;
 
 pub use server::{AdminServer, BindError};

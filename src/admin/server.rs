@@ -2,6 +2,7 @@
 
 use super::AdminContext;
 use super::routes::{self, Peer};
+use super::stall::Stalling;
 use super::stream::Streams;
 use crate::socket;
 use axum::{Extension, Router};
@@ -16,19 +17,30 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long a request's head may take, and how long a connection may be idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Connections at a time; others wait. A handful of scrapers and people, with room.
-const MAX_CONNECTIONS: usize = 256;
 
 /// How long accepting pauses when the system has no more file descriptors to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long, after the port closed, a connection without a request may still send one.
 const STOP_GRACE: Duration = Duration::from_millis(100);
+
+/// What clients may ask of a port.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at a time; others wait.
+    pub(super) connections: usize,
+    /// How long a client may take nothing of what is written to it, and how long an answer goes on after the port closed.
+    pub(super) stalled: Duration,
+}
+
+impl Limits {
+    /// Room for a handful of scrapers and people.
+    pub(super) const ORDINARY: Self = Self { connections: 256, stalled: Duration::from_secs(60) };
+}
 
 /// What is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +87,19 @@ impl AdminServer {
         // One worker, one socket.
         let socket = sockets.pop().ok_or_else(|| other(io::ErrorKind::NotFound.into()))?;
         let listener = TcpListener::from_std(socket).map_err(other)?;
-        let address = listener.local_addr().map_err(other)?;
+        Self::serve(port, listener, context, Limits::ORDINARY).map_err(other)
+    }
+
+    pub(super) fn serve(
+        port: Port,
+        listener: TcpListener,
+        context: Arc<AdminContext>,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(());
         let router = routes::router(port, context, Streams::new(stopped.clone()));
-        tokio::spawn(accept(listener, router, stopped));
+        tokio::spawn(accept(listener, router, limits, stopped));
         Ok(Self { address, _stop: stop })
     }
 
@@ -88,12 +109,17 @@ impl AdminServer {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    mut stopped: watch::Receiver<()>,
+) {
+    let permits = Arc::new(Semaphore::new(limits.connections));
     let stop = stopped.clone();
     let serve = |(stream, peer), permit: Option<OwnedSemaphorePermit>| {
         let router = router.clone().layer(Extension(Peer(peer)));
-        tokio::spawn(connection(stream, router, stop.clone(), permit));
+        tokio::spawn(connection(stream, router, limits.stalled, stop.clone(), permit));
     };
     let accepting = async {
         loop {
@@ -131,13 +157,17 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
 async fn connection(
     stream: TcpStream,
     router: Router,
+    stalled: Duration,
     mut stopped: watch::Receiver<()>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Stalling::new(stream, stalled)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = pin!(connection);
     let stop = async {
         let _ = stopped.changed().await;
@@ -149,5 +179,5 @@ async fn connection(
         () = stop => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    let _ = timeout(stalled, connection).await;
 }

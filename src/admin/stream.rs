@@ -1,11 +1,11 @@
 //! Server-sent events (WHATWG HTML, section 9.2): what happens, as it happens, for as long as somebody listens.
 //!
 //! A task per stream writes into a short queue, from which the connection takes. A client that reads slowly misses events and is
-//! told how many; one that reads nothing is let go. No stream keeps the process or the port from ending.
+//! told how many; one that reads nothing is let go with its connection. No stream keeps the process or the port from ending.
 
 use super::AdminContext;
-use super::api::status::Status;
 use super::refusal::Refusal;
+use super::status_texts::StatusTexts;
 use crate::lifecycle::Phase;
 use crate::telemetry::events::Event;
 use crate::telemetry::rfc3339;
@@ -23,16 +23,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 /// Streams at a time.
 pub(super) const MAX_STREAMS: usize = 32;
 
 /// What is written and not yet taken.
 const MAX_WAITING: usize = 8;
-
-/// How long a client may take nothing.
-const STALLED: Duration = Duration::from_secs(60);
 
 /// How often something is sent at least, so that proxies in between do not take the stream for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -41,6 +38,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     permits: Arc<Semaphore>,
+    statuses: Arc<StatusTexts>,
     /// Changes when the port closes.
     stopped: watch::Receiver<()>,
 }
@@ -56,7 +54,8 @@ pub(super) struct Wanted {
 
 impl Streams {
     pub(super) fn new(stopped: watch::Receiver<()>) -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_STREAMS)), stopped }
+        let permits = Arc::new(Semaphore::new(MAX_STREAMS));
+        Self { permits, statuses: Arc::default(), stopped }
     }
 
     /// Begins a stream.
@@ -70,7 +69,8 @@ impl Streams {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
         })?;
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(run(context, wanted, sender, self.stopped.clone(), permit));
+        let teller = Teller { context, statuses: Arc::clone(&self.statuses), sender, told: 0 };
+        tokio::spawn(run(teller, wanted, self.stopped.clone(), permit));
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             // NGINX would collect the events before it passes them on.
@@ -82,17 +82,14 @@ impl Streams {
 
 /// Tells until nobody listens, or there is nobody left to tell.
 async fn run(
-    context: Arc<AdminContext>,
+    mut teller: Teller,
     wanted: Wanted,
-    sender: mpsc::Sender<Bytes>,
     mut stopped: watch::Receiver<()>,
     _permit: OwnedSemaphorePermit,
 ) {
-    let lifecycle = context.lifecycle.clone();
-    let gone = sender.clone();
-    let teller = Teller { context, sender };
+    let lifecycle = teller.context.lifecycle.clone();
+    let gone = teller.sender.clone();
     tokio::select! {
-        // It ends when the client takes nothing any more.
         _ = teller.tell(wanted) => {}
         () = gone.closed() => {}
         _ = stopped.changed() => {}
@@ -100,22 +97,28 @@ async fn run(
     }
 }
 
-/// The client is gone, or takes nothing.
+/// The client is gone.
 struct Gone;
 
 struct Teller {
     context: Arc<AdminContext>,
+    statuses: Arc<StatusTexts>,
     sender: mpsc::Sender<Bytes>,
+    /// The number of the event that was told last.
+    told: u64,
 }
 
 impl Teller {
-    async fn tell(&self, wanted: Wanted) -> Result<(), Gone> {
+    async fn tell(&mut self, wanted: Wanted) -> Result<(), Gone> {
         let (kept, mut events) = self.begin(wanted.after).await?;
         for event in kept {
             self.change(&event).await?;
         }
-        let mut status = wanted.status.map(|every| ticks(Instant::now(), every));
-        let mut keep_alive = ticks(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        // When the next status is due, and when the last one was made.
+        let mut due = wanted.status.map(|_| Instant::now());
+        let mut seen = None;
+        let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = events.recv() => {
@@ -126,13 +129,17 @@ impl Teller {
                     }
                     // One status after many changes at once.
                     self.changes(&mut events).await?;
-                    if let Some(status) = &mut status {
-                        self.status().await?;
-                        status.reset();
-                    }
+                    due = due.map(|_| Instant::now());
                 }
-                () = tick(&mut status) => self.status().await?,
-                _ = keep_alive.tick() => self.send(":\n\n".to_owned()).await?,
+                () = at(due) => match self.statuses.newer(&self.context, seen, self.told) {
+                    Ok(status) => {
+                        seen = Some(status.at);
+                        self.send(status.text).await?;
+                        due = wanted.status.map(|every| Instant::now() + every);
+                    }
+                    Err(later) => due = Some(later),
+                },
+                _ = keep_alive.tick() => self.send(":\n\n").await?,
             }
         }
     }
@@ -158,7 +165,7 @@ impl Teller {
     }
 
     /// Tells of what else has happened already.
-    async fn changes(&self, events: &mut broadcast::Receiver<Arc<Event>>) -> Result<(), Gone> {
+    async fn changes(&mut self, events: &mut broadcast::Receiver<Arc<Event>>) -> Result<(), Gone> {
         loop {
             match events.try_recv() {
                 Ok(event) => self.change(&event).await?,
@@ -168,7 +175,8 @@ impl Teller {
         }
     }
 
-    async fn change(&self, event: &Event) -> Result<(), Gone> {
+    async fn change(&mut self, event: &Event) -> Result<(), Gone> {
+        self.told = event.id;
         self.send(format!("id: {}\nevent: change\ndata: {}\n\n", event.id, line(event))).await
     }
 
@@ -177,31 +185,20 @@ impl Teller {
         self.send(format!("event: missed\ndata: {data}\n\n")).await
     }
 
-    async fn status(&self) -> Result<(), Gone> {
-        let data = line(&Status::of(&self.context));
-        self.send(format!("event: status\ndata: {data}\n\n")).await
-    }
-
-    async fn send(&self, text: String) -> Result<(), Gone> {
-        self.sender.send_timeout(text.into(), STALLED).await.map_err(|_| Gone)
+    async fn send(&self, text: impl Into<Bytes>) -> Result<(), Gone> {
+        self.sender.send(text.into()).await.map_err(|_| Gone)
     }
 }
 
 /// JSON on one line; a string's own ends of lines are escaped in it.
-fn line(value: &impl Serialize) -> String {
+pub(super) fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn ticks(start: Instant, every: Duration) -> Interval {
-    let mut ticks = interval_at(start, every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-/// The next tick; never without an interval.
-async fn tick(interval: &mut Option<Interval>) {
-    match interval {
-        Some(interval) => drop(interval.tick().await),
+/// Waits until then; for ever without a time.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

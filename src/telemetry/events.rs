@@ -126,6 +126,11 @@ impl Events {
         (events, self.sender.subscribe())
     }
 
+    /// The number of the latest event; 0 before the first.
+    pub fn latest(&self) -> u64 {
+        self.lock().back().map_or(0, |last| last.id)
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,6 +156,7 @@ mod tests {
         }
         let (kept, mut next) = events.since(0);
         assert_eq!((kept.len(), kept[0].id), (KEPT, 3));
+        assert_eq!(events.latest(), KEPT as u64 + 2);
         let (newer, _) = events.since(KEPT as u64 + 1);
         assert_eq!(newer.iter().map(|event| &*event.text).collect::<Vec<_>>(), ["258"]);
         events.publish(happened("next"));

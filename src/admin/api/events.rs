@@ -3,6 +3,7 @@
 use super::health::accepts;
 use super::{Context, Query};
 use crate::admin::refusal::Refusal;
+use crate::admin::status_texts::DISTANCE;
 use crate::admin::stream::{Streams, Wanted};
 use crate::config::scalar;
 use crate::telemetry::events::Event;
@@ -16,8 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often `/status` may be sent on a stream.
-const INTERVALS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(250)..=Duration::from_secs(60);
+const INTERVALS: std::ops::RangeInclusive<Duration> = DISTANCE..=Duration::from_secs(60);
 
 /// What happened lately, the latest last.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -1,9 +1,14 @@
 //! Server-sent events: what a browser or `curl -N` hears.
 
 use super::*;
+use crate::admin::server::{Limits, Port};
+use crate::admin::status_texts::{DISTANCE, StatusTexts};
 use crate::telemetry::events::{EventKind, Happened, KEPT};
+use std::sync::atomic::AtomicUsize;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 
 /// A stream of events that a client reads.
 struct Stream {
@@ -21,7 +26,11 @@ struct Message {
 impl Stream {
     /// Opens a stream; gives the head of the answer, too.
     async fn open(address: SocketAddr, query: &str, fields: &str) -> (String, Self) {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::open_on(TcpStream::connect(address).await.unwrap(), query, fields).await
+    }
+
+    async fn open_on(mut stream: TcpStream, query: &str, fields: &str) -> (String, Self) {
+        let address = stream.peer_addr().unwrap();
         let head = format!(
             "GET /api/v1/events{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{fields}\r\n"
         );
@@ -124,18 +133,42 @@ async fn a_client_that_comes_back_hears_what_it_missed_and_how_much_is_lost() {
     assert_eq!(stream.soon().await.id, Some(11));
 }
 
+/// What a socket of the tests may hold, so that it does not depend on the machine how much that is.
+const HELD: u32 = 64 << 10;
+
+/// A port whose sockets hold little. Those that are accepted are like the one that listens.
+fn start_small(context: &AdminContext, limits: Limits) -> AdminServer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(HELD).unwrap();
+    socket.bind(loopback()).unwrap();
+    let listener: TcpListener = socket.listen(16).unwrap();
+    AdminServer::serve(Port::Admin, listener, Arc::new(context.clone()), limits).unwrap()
+}
+
+/// A client whose socket holds little, too.
+async fn connect_small(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(HELD).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Says more than sockets, the queue and the channel hold together.
+async fn say_much(context: &AdminContext) {
+    let long = "x".repeat(HELD as usize);
+    for _ in 0..400 {
+        say(context, &long);
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_reads_slowly_is_told_how_much_it_missed_and_the_stream_goes_on() {
     let (context, _guard) = context();
-    let server = start(loopback(), context.clone()).unwrap();
-    let (_, mut stream) = Stream::open(server.address(), "", "").await;
+    let server = start_small(&context, Limits::ORDINARY);
+    let client = connect_small(server.address()).await;
+    let (_, mut stream) = Stream::open_on(client, "", "").await;
     assert_eq!(stream.soon().await.event, "hello");
-    // More than sockets, the queue and the channel hold together.
-    let long = "x".repeat(64 << 10);
-    for _ in 0..400 {
-        say(&context, &long);
-        tokio::task::yield_now().await;
-    }
+    say_much(&context).await;
     say(&context, "last");
     let (mut told, mut missed) = (0, 0);
     loop {
@@ -153,7 +186,39 @@ async fn a_client_that_reads_slowly_is_told_how_much_it_missed_and_the_stream_go
 }
 
 #[tokio::test]
-async fn the_status_is_told_at_intervals_and_at_once_after_a_change() {
+async fn a_client_that_reads_nothing_is_let_go_and_its_place_is_free() {
+    let (context, _guard) = context();
+    let limits = Limits { connections: 1, stalled: Duration::from_millis(200) };
+    let server = start_small(&context, limits);
+    let client = connect_small(server.address()).await;
+    let (_, _unread) = Stream::open_on(client, "", "").await;
+    say_much(&context).await;
+    let next = tokio::time::timeout(Duration::from_secs(10), get(server.address(), "/livez"));
+    assert_eq!(next.await.expect("its connection is held").0, 200);
+}
+
+/// The stream itself ends with the port; what it was in the middle of writing does not.
+#[tokio::test]
+async fn a_client_that_reads_nothing_does_not_keep_a_port_that_closed() {
+    let (context, _guard) = context();
+    let stalled = Duration::from_millis(200);
+    let server = start_small(&context, Limits { stalled, ..Limits::ORDINARY });
+    let client = connect_small(server.address()).await;
+    let (_, _unread) = Stream::open_on(client, "", "").await;
+    say_much(&context).await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    assert!(tasks.num_alive_tasks() > 0);
+    drop(server);
+    let end = async {
+        while tasks.num_alive_tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), end).await.expect("a task goes on");
+}
+
+#[tokio::test]
+async fn the_status_is_told_at_intervals_and_after_a_change() {
     let (context, _guard) = context();
     let server = start(loopback(), context.clone()).unwrap();
     let (_, mut stream) = Stream::open(server.address(), "?status=250ms", "").await;
@@ -172,6 +237,56 @@ async fn the_status_is_told_at_intervals_and_at_once_after_a_change() {
     assert_eq!(stream.soon().await.event, "change");
     let status = stream.soon().await;
     assert_eq!((status.event.as_str(), &status.data["generation"]), ("status", &json!(2)));
+}
+
+/// The probers run on the same thread.
+#[tokio::test]
+async fn many_streams_and_changes_cost_no_more_statuses_than_one() {
+    let (mut context, _guard) = context();
+    let made = Arc::new(AtomicUsize::new(0));
+    let (count, listeners) = (Arc::clone(&made), Arc::clone(&context.listeners));
+    context.listeners = Arc::new(move || {
+        count.fetch_add(1, Relaxed);
+        listeners()
+    });
+    let server = start(loopback(), context.clone()).unwrap();
+    let begin = Instant::now();
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        streams.push(Stream::open(server.address(), "?status=250ms", "").await.1);
+    }
+    for number in 0..10 {
+        say(&context, &number.to_string());
+        for stream in &mut streams {
+            while stream.soon().await.event != "change" {}
+        }
+    }
+    for stream in &mut streams {
+        for _ in 0..3 {
+            assert_eq!(stream.soon().await.event, "status");
+        }
+    }
+    let at_most = begin.elapsed().as_millis() / DISTANCE.as_millis() + 1;
+    let made = made.load(Relaxed);
+    assert!(made as u128 <= at_most, "{made} in the time for {at_most}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_in_a_status_within_a_quarter_of_a_second_and_no_text_is_sent_twice() {
+    let (context, _guard) = context();
+    let texts = StatusTexts::default();
+    let first = texts.newer(&context, None, 0).unwrap();
+    let soonest = first.at + Duration::from_millis(250);
+    tokio::time::advance(Duration::from_millis(200)).await;
+    assert_eq!(texts.newer(&context, None, 0).unwrap().text, first.text, "another stream's");
+    assert_eq!(texts.newer(&context, Some(first.at), 0).unwrap_err(), soonest);
+    context.store.swap(compile(CONFIG, Some(&context.store.load())));
+    say(&context, "changed");
+    assert_eq!(texts.newer(&context, None, 1).unwrap_err(), soonest);
+    tokio::time::advance(Duration::from_millis(50)).await;
+    let next = texts.newer(&context, Some(first.at), 1).unwrap();
+    assert!(String::from_utf8_lossy(&next.text).contains("\"generation\":2"), "{next:?}");
+    assert_eq!(texts.newer(&context, None, 1).unwrap().at, next.at, "one for all");
 }
 
 #[tokio::test]
