@@ -169,9 +169,10 @@ impl Endpoint {
         self.hot.response_time.record_failure(now);
     }
 
-    /// The decayed average of the time to the response's head, failures included; `None` before the first sample.
+    /// The decayed average of the time to the response's head, of what was answered; `None` before the first answer. Algorithms see
+    /// failures besides, as slow answers: [`Endpoint::response_time`].
     pub fn latency(&self) -> Option<Duration> {
-        let nanos = self.hot.response_time.nanos(Sensitivity::Average)?;
+        let nanos = self.hot.response_time.answers()?;
         Some(Duration::from_nanos(nanos as u64))
     }
 
@@ -409,6 +410,8 @@ mod tests {
         let endpoint = endpoint();
         endpoint.record_failure(Nanos(1));
         assert!(!endpoint.connected(Nanos(1)));
+        assert!(endpoint.response_time().nanos(Sensitivity::Average).is_some());
+        endpoint.record_latency(Nanos(1), Duration::from_millis(1));
         assert!(endpoint.latency().is_some());
         endpoint.connect_failed(Nanos(2), &"refused");
         assert!(endpoint.connected(Nanos(3)));

@@ -57,6 +57,8 @@ pub struct ResponseTime {
     average: AtomicU64,
     /// The peak-sensitive average in nanoseconds, bits of an `f32`.
     peak: AtomicU32,
+    /// The decayed average of answers alone, in nanoseconds, bits of an `f32`: for people, who want no penalty in it.
+    answers: AtomicU32,
     /// Whether any sample was an answer, not a failure.
     answered: AtomicBool,
     /// Time constant of the number of samples, in nanoseconds.
@@ -110,6 +112,7 @@ impl Default for ResponseTime {
             last: AtomicU64::new(0),
             average: AtomicU64::new(0),
             peak: AtomicU32::new(0),
+            answers: AtomicU32::new(0),
             answered: AtomicBool::new(false),
             memory: AtomicU64::new(MEMORY.as_nanos() as u64),
         }
@@ -127,8 +130,14 @@ impl ResponseTime {
     /// Takes note of `sample`, measured at `now`.
     pub fn record(&self, now: Nanos, sample: Duration) {
         // Never 0, which would make every load weigh nothing.
-        self.add(now, (sample.as_nanos() as f32).max(1.0));
-        if !self.answered.load(Relaxed) {
+        let sample = (sample.as_nanos() as f32).max(1.0);
+        let elapsed = self.add(now, sample);
+        if self.answered.load(Relaxed) {
+            let before = f32::from_bits(self.answers.load(Relaxed));
+            let weight = -(-elapsed / AVERAGE_OVER).exp_m1() as f32;
+            self.answers.store((before + (sample - before) * weight).to_bits(), Relaxed);
+        } else {
+            self.answers.store(sample.to_bits(), Relaxed);
             self.answered.store(true, Relaxed);
         }
     }
@@ -147,7 +156,8 @@ impl ResponseTime {
         self.average.store(0, Relaxed);
     }
 
-    fn add(&self, now: Nanos, sample: f32) {
+    /// Returns the time since the sample before, in nanoseconds.
+    fn add(&self, now: Nanos, sample: f32) -> f64 {
         let before = self.last.fetch_max(now.0, Relaxed);
         let elapsed = if before == 0 { 0 } else { now.0.saturating_sub(before) } as f64;
         let memory = self.memory.load(Relaxed);
@@ -163,6 +173,12 @@ impl ResponseTime {
             let risen = first || sample >= peak;
             Some(if risen { sample } else { peak + (sample - peak) * decay }.to_bits())
         });
+        elapsed
+    }
+
+    /// The average of answers alone, in nanoseconds; `None` before the first.
+    pub fn answers(&self) -> Option<f32> {
+        self.answered.load(Relaxed).then(|| f32::from_bits(self.answers.load(Relaxed)))
     }
 
     /// The average in nanoseconds; `None` before the first sample.
@@ -359,5 +375,22 @@ mod tests {
         });
         assert!((1.0..=10.0).contains(&average(&time)), "{}", average(&time));
         assert!((1.0..=10.0).contains(&(time.nanos(Sensitivity::Peak).unwrap() / MS)));
+    }
+
+    /// What people are shown is what was measured: a failure's penalty is for algorithms.
+    #[test]
+    fn failures_are_no_latency() {
+        let time = ResponseTime::default();
+        time.record_failure(Nanos(1));
+        assert_eq!(time.answers(), None);
+        for at in 1..=50 {
+            time.record(Nanos(at * 1_000_000_000), Duration::from_millis(2));
+            time.record_failure(Nanos(at * 1_000_000_000 + 1));
+        }
+        assert_eq!(time.answers(), Some(2.0 * MS));
+        time.record(Nanos(100_000_000_000), Duration::from_millis(4));
+        assert!((3.9..=4.0).contains(&(time.answers().unwrap() / MS)));
+        time.forget();
+        assert_eq!(time.answers(), None);
     }
 }

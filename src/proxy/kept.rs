@@ -6,7 +6,7 @@ use super::trace::Trace;
 use super::tries::{Past, Try};
 use crate::backend::decision::{TOLD, name};
 use crate::model::Scheme;
-use crate::telemetry::requests::Told;
+use crate::telemetry::requests::{Sort, Told};
 use http::{HeaderValue, Method};
 use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -31,9 +31,12 @@ pub struct Why {
 }
 
 impl Why {
-    /// Whether there is something to see.
-    pub fn is_notable(self) -> bool {
-        self.error || self.retry || self.slow
+    /// Among which kept requests it is: the first that it is of those worth a look, and those that chance chose.
+    pub fn sorts(self) -> impl Iterator<Item = Sort> {
+        let notable =
+            [(Sort::Failed, self.error), (Sort::Retried, self.retry), (Sort::Slow, self.slow)];
+        let notable = notable.into_iter().find(|(_, is)| *is).map(|(sort, _)| sort);
+        notable.into_iter().chain(self.sample.then_some(Sort::Sampled))
     }
 
     fn names(self) -> Vec<&'static str> {

@@ -9,10 +9,12 @@ use crate::backend::Backend;
 use crate::endpoint::InFlight;
 use crate::model::Scheme;
 use crate::router::Route;
+use crate::telemetry::context::TraceId;
 use crate::telemetry::observe::Completed;
 use http::{HeaderValue, Method, Uri};
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,6 +141,9 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     request_id: &'a RequestId,
+    /// The trace, if it is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<Shown<TraceId>>,
     client: Client,
     /// The proxy that named the client.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +156,15 @@ struct Line<'a> {
 enum Client {
     Peer(SocketAddr),
     Named(IpAddr),
+}
+
+/// Something as people read it.
+struct Shown<T>(T);
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 /// The present time to the millisecond.
@@ -180,9 +194,10 @@ impl Record {
             self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         self.count(duration);
         let why = self.why(duration);
+        let is_traced = self.is_traced(why, duration);
         if self.worker.logs_this() {
             let worker = Rc::clone(&self.worker);
-            worker.log_line(|out| self.write_line(duration, out));
+            worker.log_line(|out| self.write_line(duration, is_traced, out));
         }
         if let Some(observer) = &self.worker.shared.observer {
             observer(&Completed {
@@ -193,7 +208,6 @@ impl Record {
                 status: self.status.unwrap_or(CLIENT_CLOSED),
             });
         }
-        let is_traced = self.is_traced(why, duration);
         if is_traced || why != Why::default() {
             self.keep(why, is_traced, duration);
         }
@@ -273,11 +287,8 @@ impl Record {
             tries: self.tries.iter().map(Try::past).collect(),
         });
         let outlets = &self.worker.shared.outlets;
-        if why.is_notable() {
-            outlets.requests.keep_notable(Arc::clone(&kept) as _);
-        }
-        if why.sample {
-            outlets.requests.keep_sampled(Arc::clone(&kept) as _);
+        for sort in why.sorts() {
+            outlets.requests.keep(sort, Arc::clone(&kept) as _);
         }
         if is_traced {
             outlets.exporter.submit(kept);
@@ -335,7 +346,7 @@ impl Record {
         self.route.as_ref()?.targets.get(self.target?).map(|target| &target.backend)
     }
 
-    fn write_line(&self, duration: Duration, out: &mut Vec<u8>) {
+    fn write_line(&self, duration: Duration, is_traced: bool, out: &mut Vec<u8>) {
         let line = Line {
             level: "info",
             msg: if self.in_flight.is_some() { "access to endpoint" } else { "access" },
@@ -359,6 +370,7 @@ impl Record {
             reason: self.reason.unwrap_or("ok"),
             detail: self.detail.as_deref(),
             request_id: &self.request_id,
+            trace_id: self.trace.as_ref().filter(|_| is_traced).map(|trace| Shown(trace.id)),
             client: self.client_address.map_or(Client::Peer(self.client.peer.get()), Client::Named),
             peer: self.client_address.map(|_| self.client.peer.get()),
         };

@@ -29,6 +29,10 @@ pub struct Try {
 
 /// Why an endpoint was picked.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large one, and none is to ask for memory"
+)]
 pub enum Evidence {
     /// It was not: the one before is tried again on a new connection.
     Again,

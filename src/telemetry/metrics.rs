@@ -210,7 +210,7 @@ metrics! {
     ENDPOINT_PICKS = Counter "outrigger_endpoint_picks_total" ["backend", "endpoint"]
         "Requests given to it, tries included.";
     ENDPOINT_LATENCY = Gauge "outrigger_endpoint_latency_seconds" ["backend", "endpoint"]
-        "Decayed average of the time to a response's head; absent before the first sample.";
+        "Decayed average of the time to a response's head, of what was answered; absent before the first answer.";
     PROBES = Counter "outrigger_probes_total" ["backend", "endpoint", "probe", "result"]
         "Probes (health, latency) by result (pass, fail).";
     PROBE_DURATION = Histogram "outrigger_probe_duration_seconds" ["backend", "probe"]

@@ -1,11 +1,13 @@
 //! The last requests that were worth keeping, for people to look at.
 
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// How many requests of each sort are kept.
-pub const KEPT: usize = 100;
+pub const KEPT: usize = 50;
 
 /// A request that has ended, in whatever form its maker holds it.
 pub trait Told: Send + Sync {
@@ -13,34 +15,62 @@ pub trait Told: Send + Sync {
     fn tell(&self) -> Value;
 }
 
-/// The last requests that failed, were tried again or were slow, and a sample of all others.
-#[derive(Default)]
-pub struct KeptRequests {
-    notable: Ring,
-    sampled: Ring,
+/// Why a request is kept. None of a sort displaces one of another: where many are slow, the few that failed are there all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// It failed.
+    Failed,
+    /// It was tried again, and answered.
+    Retried,
+    /// It was slow, and no more than that.
+    Slow,
+    /// Chance chose it.
+    Sampled,
 }
 
-type Ring = Mutex<VecDeque<Arc<dyn Told>>>;
+/// The last requests of each sort.
+#[derive(Default)]
+pub struct KeptRequests {
+    rings: [Ring; 4],
+    next: AtomicU64,
+}
+
+/// Requests with their numbers, in the order in which they ended.
+type Ring = Mutex<VecDeque<(u64, Arc<dyn Told>)>>;
 
 impl KeptRequests {
-    /// Keeps a request that failed, was tried again or was slow.
-    pub fn keep_notable(&self, request: Arc<dyn Told>) {
-        keep(&self.notable, request);
-    }
-
-    /// Keeps a request that chance chose.
-    pub fn keep_sampled(&self, request: Arc<dyn Told>) {
-        keep(&self.sampled, request);
+    /// Keeps `request`, unless somebody else is at it: where so many fail that workers meet here, nobody misses one.
+    pub fn keep(&self, sort: Sort, request: Arc<dyn Told>) {
+        let mut ring = match self.rings[sort as usize].try_lock() {
+            Ok(ring) => ring,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let oldest = if ring.len() == KEPT { ring.pop_front() } else { None };
+        ring.push_back((self.next.fetch_add(1, Relaxed), request));
+        drop(ring);
+        // What it holds is freed when nobody waits for the lock.
+        drop(oldest);
     }
 
     /// Those that failed, were tried again or were slow, the latest first.
     pub fn notable(&self) -> Vec<Value> {
-        tell(&self.notable)
+        self.tell(&[Sort::Failed, Sort::Retried, Sort::Slow])
     }
 
     /// Those that chance chose, the latest first.
     pub fn sampled(&self) -> Vec<Value> {
-        tell(&self.sampled)
+        self.tell(&[Sort::Sampled])
+    }
+
+    fn tell(&self, sorts: &[Sort]) -> Vec<Value> {
+        let mut requests = Vec::new();
+        for sort in sorts {
+            let ring = self.rings[*sort as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            requests.extend(ring.iter().cloned());
+        }
+        requests.sort_by_key(|(number, _)| Reverse(*number));
+        requests.iter().map(|(_, request)| request.tell()).collect()
     }
 }
 
@@ -48,26 +78,6 @@ impl std::fmt::Debug for KeptRequests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeptRequests").finish_non_exhaustive()
     }
-}
-
-/// Keeps `request`, unless somebody else is at it: where so many fail that workers meet here, nobody misses one.
-fn keep(ring: &Ring, request: Arc<dyn Told>) {
-    let mut ring = match ring.try_lock() {
-        Ok(ring) => ring,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => return,
-    };
-    let oldest = if ring.len() == KEPT { ring.pop_front() } else { None };
-    ring.push_back(request);
-    drop(ring);
-    // What it holds is freed when nobody waits for the lock.
-    drop(oldest);
-}
-
-fn tell(ring: &Ring) -> Vec<Value> {
-    let requests: Vec<_> =
-        ring.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().map(Arc::clone).collect();
-    requests.iter().map(|request| request.tell()).collect()
 }
 
 #[cfg(test)]
@@ -83,14 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_are_kept_and_the_two_sorts_do_not_displace_each_other() {
+    fn the_latest_are_kept_and_no_sort_displaces_another() {
         let requests = KeptRequests::default();
-        requests.keep_notable(Arc::new(Numbered(0)));
+        requests.keep(Sort::Failed, Arc::new(Numbered(0)));
         for number in 1..=KEPT + 1 {
-            requests.keep_sampled(Arc::new(Numbered(number)));
+            requests.keep(Sort::Slow, Arc::new(Numbered(number)));
+            requests.keep(Sort::Sampled, Arc::new(Numbered(number)));
         }
-        let sampled = requests.sampled();
-        assert_eq!((sampled.len(), &sampled[0]), (KEPT, &Value::from(KEPT + 1)));
-        assert_eq!(requests.notable(), [Value::from(0)]);
+        requests.keep(Sort::Retried, Arc::new(Numbered(1000)));
+        let notable = requests.notable();
+        assert_eq!(notable.len(), KEPT + 2);
+        assert_eq!((&notable[0], &notable[1]), (&Value::from(1000), &Value::from(KEPT + 1)));
+        assert_eq!(notable.last(), Some(&Value::from(0)));
+        assert_eq!(requests.sampled().len(), KEPT);
     }
 }

@@ -114,7 +114,7 @@ fn ratios(scenario: &Scenario, rows: &[Peer], samples: &[Vec<Sample>]) -> String
     });
     let noise = again.zip(twin).and_then(|(again, twin)| ratio(again, twin));
     let Some(noise) = noise else { return String::new() };
-    let limited = !scenario.limits.is_empty();
+    let limited = !scenario.limits.is_empty() || scenario.field == Field::Traces;
     let mut text = format!(
         "CPU time per request, round by round: median (spread without the outermost eighth on both sides). The A/A pair: \
          {noise:.2}.\n\n| | to | ratio | verdict |{}\n|---|---|---|---|{}\n",
@@ -139,11 +139,20 @@ fn ratios(scenario: &Scenario, rows: &[Peer], samples: &[Vec<Sample>]) -> String
     text
 }
 
+/// How much CPU time per request there may be with traces, compared to none: of no request, and of every request.
+const TRACES_UNSAMPLED: f64 = 1.03;
+const TRACES_SAMPLED: f64 = 1.6;
+
 /// How Outrigger's ratio to a peer stands to what it may be.
 fn limit(scenario: &Scenario, own: &Peer, base: &Peer, ratio: &Spread) -> String {
-    let limit = scenario.limits.iter().find(|(program, _)| *program == base.program);
+    let peers = || scenario.limits.iter().find(|(program, _)| *program == base.program);
+    let limit = match own.options.traces {
+        Some(0) => Some(TRACES_UNSAMPLED),
+        Some(_) => Some(TRACES_SAMPLED),
+        None => peers().map(|(_, limit)| *limit),
+    };
     match limit.filter(|_| own.program == Program::Outrigger) {
-        Some(&(_, limit)) => format!("{limit:.2}: {}", Kept::of(ratio, limit)),
+        Some(limit) => format!("{limit:.2}: {}", Kept::of(ratio, limit)),
         None => "–".into(),
     }
 }

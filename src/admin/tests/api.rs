@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::snapshot::history::{Cause, Outcome, Reload};
+use crate::telemetry::requests::Sort;
 
 /// What a GET of `path` answers, which must be JSON.
 async fn json_of(address: SocketAddr, path: &str) -> (u16, Value) {
@@ -188,8 +189,8 @@ async fn kept_requests_are_told_as_they_tell_themselves() {
         }
     }
     let (context, _guard) = context();
-    context.outlets.requests.keep_notable(Arc::new(Request("/slow")));
-    context.outlets.requests.keep_sampled(Arc::new(Request("/usual")));
+    context.outlets.requests.keep(Sort::Slow, Arc::new(Request("/slow")));
+    context.outlets.requests.keep(Sort::Sampled, Arc::new(Request("/usual")));
     let server = start(loopback(), context.clone()).unwrap();
     let (_, told) = json_of(server.address(), "/api/v1/picks").await;
     let decisions = &context.store.load().model.decisions;

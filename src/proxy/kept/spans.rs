@@ -2,6 +2,7 @@
 
 use super::{Kept, Target};
 use crate::backend::decision::name;
+use crate::model::words::is_secret;
 use crate::proxy::trace::Trace;
 use crate::proxy::tries::{Named, Past};
 use crate::telemetry::context::SpanId as Id;
@@ -23,8 +24,9 @@ static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
     InstrumentationScope::builder("outrigger").with_version(crate::VERSION).build()
 });
 
-/// Parameters of a query that hold signatures (as the semantic conventions have it for `url.query`).
-const SECRET_PARAMETERS: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+/// The parameter of a query that holds a signature, of those that the semantic conventions name for `url.query`, whose name does
+/// not sound like a secret.
+const SIGNATURE: &str = "sig";
 
 /// What the methods that the semantic conventions do not know are called.
 const OTHER_METHOD: &str = "_OTHER";
@@ -298,7 +300,7 @@ fn split(host: &str) -> (&str, Option<i64>) {
 /// A query without the values that are known to be secrets.
 fn redacted(query: &str) -> Cow<'_, str> {
     let is_secret = |pair: &&str| {
-        pair.split_once('=').is_some_and(|(name, _)| SECRET_PARAMETERS.contains(&name))
+        pair.split_once('=').is_some_and(|(name, _)| name == SIGNATURE || is_secret(name))
     };
     if !query.split('&').any(|pair| is_secret(&pair)) {
         return query.into();

@@ -64,7 +64,7 @@ fn kept(sampled: bool) -> Kept {
         target: Some(Target {
             method: Method::GET,
             path: "/cart".into(),
-            query: Some("a=1&sig=secret".into()),
+            query: Some("a=1&sig=secret&access_token=secret".into()),
         }),
         rewritten: None,
         scheme: Scheme::Https,
@@ -129,7 +129,7 @@ fn spans_say_what_the_conventions_want_and_no_secret() {
         ("http.request.method", "GET"),
         ("url.scheme", "https"),
         ("url.path", "/cart"),
-        ("url.query", "a=1&sig=REDACTED"),
+        ("url.query", "a=1&sig=REDACTED&access_token=REDACTED"),
         ("server.address", "shop.example"),
         ("server.port", "8443"),
         ("client.address", "192.0.2.1"),
@@ -145,7 +145,8 @@ fn spans_say_what_the_conventions_want_and_no_secret() {
     assert_eq!(attribute(&spans[0], "outrigger.sampled_late"), None);
     let url = attribute(&spans[2], "url.full").unwrap();
     assert!(
-        url.ends_with("/cart?a=1&sig=REDACTED") && url.starts_with("http://localhost:8"),
+        url.ends_with("/cart?a=1&sig=REDACTED&access_token=REDACTED")
+            && url.starts_with("http://localhost:8"),
         "{url}"
     );
     assert_eq!(attribute(&spans[1], "error.type").as_deref(), Some("attempt_timeout"));
