@@ -161,7 +161,7 @@ routes:
     matches:
       - { headers: [{ name: authorization, exact: Bearer s3cret }], query: [{ name: token, regex: s3cret }] }
     filters:
-      - requestHeaders: { set: [{ name: Authorization, value: Bearer s3cret }], add: [{ name: x-api-key, value: s3cret }] }
+      - requestHeaders: { set: [{ name: Authorization, value: Bearer s3cret }], add: [{ name: x-api-key, value: s3cret }, { name: x-origin-verify, value: s3cret }] }
       - responseHeaders: { set: [{ name: set-cookie, value: a=s3cret }] }
     backends: [demo]
 backends: [{ name: demo, endpoints: ['http://127.0.0.1:8081'] }]
