@@ -56,6 +56,15 @@ pub(super) struct Ending {
 impl Queue {
     /// Starts the thread that sends.
     pub(super) fn start(options: Options, counters: Arc<Counters>) -> io::Result<Self> {
+        Self::start_on(std::thread::Builder::new().name("traces".to_owned()), options, counters)
+    }
+
+    /// Starts `thread`.
+    pub(super) fn start_on(
+        thread: std::thread::Builder,
+        options: Options,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
         let (traces, receiver) = mpsc::channel();
         let (until, ends) = watch::channel(None);
         let (alive, over) = mpsc::channel();
@@ -67,10 +76,19 @@ impl Queue {
             max_batch: options.max_batch_size.max(1),
             enough: Notify::new(),
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (theirs, delay) = (Arc::clone(&shared), options.batch_delay);
-        std::thread::Builder::new().name("traces".to_owned()).spawn(move || {
+        let (begun, is_begun) = mpsc::channel();
+        thread.spawn(move || {
             let _alive: Sender<()> = alive;
+            // Made here: where a thread cannot be had, one that was made before would be dropped by another runtime's thread, which
+            // must not do that.
+            let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let (runtime, result) = match built {
+                Ok(runtime) => (Some(runtime), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            let _ = begun.send(result);
+            let Some(runtime) = runtime else { return };
             let sending = Sending {
                 endpoint: Arc::clone(&options.endpoint),
                 shared: theirs,
@@ -84,6 +102,8 @@ impl Queue {
             // A look-up of the collector's name that hangs must not keep the thread.
             runtime.shutdown_background();
         })?;
+        let ended = |_| io::Error::other("the thread that sends traces ended");
+        is_begun.recv().map_err(ended)??;
         Ok(Self { traces, shared, until, over: Arc::new(over.into()) })
     }
 
