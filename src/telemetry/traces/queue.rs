@@ -48,6 +48,7 @@ struct Shared {
 type Over = std::sync::Mutex<Receiver<()>>;
 
 /// A queue to which nothing more comes.
+#[derive(Clone)]
 pub(super) struct Ending {
     until: watch::Sender<Option<Instant>>,
     over: Arc<Over>,
@@ -137,12 +138,16 @@ impl Ending {
         over.try_recv() == Err(TryRecvError::Disconnected)
     }
 
-    /// Waits until its thread has ended, which it does by then.
-    pub(super) fn join(self, until: Instant) {
+    /// Has its thread end by then, if it was not to end sooner.
+    pub(super) fn shorten(&self, until: Instant) {
         self.until.send_if_modified(|present| {
             let is_sooner = present.is_none_or(|present| until < present);
             is_sooner.then(|| *present = Some(until)).is_some()
         });
+    }
+
+    /// Waits until its thread has ended, which it was told to do by then.
+    pub(super) fn join(&self, until: Instant) {
         // It still has to count what was not sent.
         let patience = until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
         let over = self.over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -285,11 +290,22 @@ impl Sending {
     }
 }
 
-/// Waits until there is no time left.
+/// Waits until there is no time left, of which there may come to be less meanwhile.
 async fn over(mut ends: watch::Receiver<Option<Instant>>) {
-    let until = ends.wait_for(Option::is_some).await.map(|until| *until);
-    let Ok(Some(until)) = until else {
-        return sleep(FLUSH_AT_MOST).await;
-    };
-    sleep_until(until).await;
+    loop {
+        let until = *ends.borrow_and_update();
+        let passes = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = passes => return,
+            changed = ends.changed() => if changed.is_err() {
+                let until = until.unwrap_or_else(|| Instant::now() + FLUSH_AT_MOST);
+                return sleep_until(until).await;
+            },
+        }
+    }
 }
