@@ -4,6 +4,7 @@
 //! spans where there are traces, and the file watcher's.
 
 mod balance;
+mod flush;
 mod phases;
 mod ports;
 mod traces;
@@ -25,7 +26,7 @@ use crate::telemetry::events::{EventKind, Happened};
 use crate::telemetry::log::{self, Filter};
 use crate::telemetry::metrics::{self, Sample};
 use crate::telemetry::observe::Observer;
-use crate::telemetry::traces::{Exporter, FLUSH_AT_MOST};
+use crate::telemetry::traces::Exporter;
 use crate::telemetry::{Outlets, control_span};
 use ports::{Ports, Prepared};
 use std::fmt;
@@ -38,9 +39,6 @@ use std::time::{Duration, SystemTime};
 
 /// How long a new endpoint's name may take to resolve before its snapshot runs without it.
 const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
-
-/// How long the last spans are sent though the drain timeout is over, or somebody insists on the end.
-const FLUSH_AFTER_END: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Clone)]
@@ -302,26 +300,14 @@ impl Running {
             }
         };
         self.access_log.finish();
-        flush(&lifecycle, &control.outlets.exporter).await;
+        control_span::export_by(None);
+        flush::flush(&lifecycle, &control.outlets.exporter).await;
         lifecycle.end_now();
         match cut {
             0 => tracing::info!("ended"),
             cut => tracing::warn!("ended in the middle of {cut} requests"),
         }
         cut
-    }
-}
-
-/// Sends the last spans, until somebody insists on the end, or a moment if somebody has.
-async fn flush(lifecycle: &Lifecycle, exporter: &Exporter) {
-    control_span::export_by(None);
-    let is_ended = lifecycle.phase() == Phase::Ended;
-    let at_most = if is_ended { FLUSH_AFTER_END } else { FLUSH_AT_MOST };
-    let exporter = exporter.clone();
-    tokio::select! {
-        // On a thread of its own, since it blocks: signals and `/metrics` are served meanwhile.
-        _ = tokio::task::spawn_blocking(move || exporter.shutdown(at_most)) => {}
-        () = lifecycle.wait_for(Phase::Ended), if !is_ended => {}
     }
 }
 

@@ -226,17 +226,19 @@ impl Endpoint {
     }
 
     /// Makes its health unknown again at `now`: its backend has no health probe any more, or another one, or its name
-    /// resolves at last. An unhealthy endpoint is eligible by that, and begins slowly.
-    pub fn forget_health(&self, now: Nanos) {
+    /// resolves at last. An unhealthy endpoint is eligible by that, and begins slowly. Returns what changed by that.
+    pub fn forget_health(&self, now: Nanos) -> Option<Transition> {
         let mut report = self.lock_health();
         if report.health == Health::Unhealthy {
             self.begin_slow_start(now);
         }
-        if report.health != Health::Unknown {
-            self.note(report.health.into(), Standing::Unknown, None);
-        }
+        let (from, to) = (report.health, Health::Unknown);
         *report = HealthReport::default();
-        self.health_now.store(Health::Unknown as u8, Relaxed);
+        self.health_now.store(to as u8, Relaxed);
+        (from != to).then(|| {
+            self.note(from.into(), to.into(), None);
+            Transition { from, to, in_a_row: 0, reason: None }
+        })
     }
 
     fn lock_health(&self) -> MutexGuard<'_, HealthReport> {
@@ -399,7 +401,9 @@ mod tests {
         assert_eq!(endpoint.health(), Health::Unknown);
         endpoint.record_probe(Nanos(3), Err("refused"), THRESHOLDS);
         assert_eq!(endpoint.health_report().reason.as_deref(), Some("refused"));
-        endpoint.forget_health(Nanos(4));
+        let change = endpoint.forget_health(Nanos(4)).unwrap();
+        assert_eq!((change.from, change.to), (Health::Unhealthy, Health::Unknown));
+        assert_eq!(endpoint.forget_health(Nanos(5)), None);
         assert_eq!(endpoint.health(), Health::Unknown);
         assert_eq!(endpoint.health_report(), HealthReport::default());
     }

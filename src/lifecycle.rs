@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 /// Where the process is in its life. Only ever moves forward.
@@ -62,6 +63,7 @@ struct Shared {
     held_by: Mutex<Vec<String>>,
     drain: Mutex<Drain>,
     reload: Notify,
+    insisted: Notify,
 }
 
 /// Keeps the process unready until it is dropped.
@@ -88,6 +90,7 @@ impl Lifecycle {
             held_by: Mutex::default(),
             drain: Mutex::new(Drain { delay: Duration::ZERO, timeout: Duration::ZERO }),
             reload: Notify::new(),
+            insisted: Notify::new(),
         }))
     }
 
@@ -172,6 +175,11 @@ impl Lifecycle {
         self.advance(Phase::Ended);
     }
 
+    /// Waits for the next signal that wants the end at once, counted from this call.
+    pub fn insisted(&self) -> Notified<'_> {
+        self.0.insisted.notified()
+    }
+
     /// Asks for a look at the configuration.
     pub fn request_reload(&self) {
         self.0.reload.notify_one();
@@ -192,6 +200,7 @@ impl Lifecycle {
             Signal::Terminate | Signal::Interrupt if stopping => {
                 tracing::warn!("second signal: ending at once");
                 self.end_now();
+                self.0.insisted.notify_waiters();
             }
             Signal::Terminate => self.begin_drain(drain),
             Signal::Interrupt => self.begin_drain(Drain { delay: Duration::ZERO, ..drain }),
@@ -243,14 +252,14 @@ impl Signals {
         })
     }
 
-    /// Hands every signal to `lifecycle` until it has ended.
+    /// Hands every signal to `lifecycle` until this is dropped: somebody may insist after the end of the drain timeout, too.
     pub async fn serve(mut self, lifecycle: Lifecycle) {
         loop {
             let signal = tokio::select! {
                 Some(()) = self.terminate.recv() => Signal::Terminate,
                 Some(()) = self.interrupt.recv() => Signal::Interrupt,
                 Some(()) = self.hangup.recv() => Signal::Hangup,
-                () = lifecycle.wait_for(Phase::Ended) => return,
+                else => return,
             };
             lifecycle.on_signal(signal);
         }
@@ -404,6 +413,10 @@ mod tests {
         let serving = tokio::spawn(signals.serve(lifecycle.clone()));
         tokio::time::timeout(Duration::from_secs(20), lifecycle.reload_requested()).await.unwrap();
         lifecycle.end_now();
-        serving.await.unwrap();
+        // Not SIGTERM, which other tests of this process would hear.
+        rustix::process::kill_process(this, rustix::process::Signal::HUP).unwrap();
+        let again = tokio::time::timeout(Duration::from_secs(20), lifecycle.reload_requested());
+        again.await.expect("signals are heard to the very end");
+        serving.abort();
     }
 }

@@ -39,15 +39,13 @@ pub(super) fn router(port: Port, context: Arc<AdminContext>, streams: Streams) -
     let list = list(port, &paths);
     let not_found = async move |uri: Uri| nothing_here(uri.path(), &list);
     // Layers come last, so that what has no route meets them too.
-    let router = router
-        .fallback(not_found)
-        .with_state(context)
-        .layer(Extension(streams))
-        .layer(from_fn(protect));
-    match port {
+    let router = router.fallback(not_found).with_state(context).layer(Extension(streams));
+    let router = match port {
         Port::Admin => router.layer(from_fn(own_host_only)),
         Port::Probes => router,
-    }
+    };
+    // The outermost, so that refusals are answers like others.
+    router.layer(from_fn(protect))
 }
 
 /// What serves `path`, and what refuses the methods that it does not know.
@@ -195,6 +193,25 @@ fn is_own(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_this_machine_may_change_something() {
+        let may = |peer: Option<&str>| {
+            let mut request = Request::new(axum::body::Body::empty());
+            request.headers_mut().insert(WRITE_HEADER, HeaderValue::from_static("yes"));
+            if let Some(ip) = peer {
+                request.extensions_mut().insert(Peer(SocketAddr::new(ip.parse().unwrap(), 4711)));
+            }
+            may_change(&request).is_ok()
+        };
+        for own in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            assert!(may(Some(own)), "{own}");
+        }
+        for other in ["10.0.0.1", "192.0.2.1", "::ffff:10.0.0.1", "fe80::1", "::", "0.0.0.0"] {
+            assert!(!may(Some(other)), "{other}");
+        }
+        assert!(!may(None), "nobody knows who");
+    }
 
     #[test]
     fn only_names_that_nobody_else_can_own_are_served() {

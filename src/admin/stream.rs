@@ -152,16 +152,16 @@ impl Teller {
         let hello =
             json!({ "startedAt": rfc3339(self.context.started_at), "pid": std::process::id() });
         self.send(format!("retry: 1000\nevent: hello\ndata: {hello}\n\n")).await?;
-        let (all, events) = self.context.outlets.events.since(0);
+        let (kept, events) = self.context.outlets.events.since(after.unwrap_or(0));
         let Some(after) = after else { return Ok((Vec::new(), events)) };
-        // A number that was not reached yet is that of a process before this one.
-        let last = all.last().map_or(0, |last| last.id);
-        let after = if after > last { 0 } else { after };
-        let first = all.first().map_or(1, |first| first.id);
-        if let Some(count @ 1..) = first.checked_sub(after + 1) {
-            self.missed(count).await?;
+        if let Some(first) = kept.first() {
+            // Not below it where the number is that of a process before this one.
+            let before = if after < first.id { after } else { 0 };
+            if let count @ 1.. = first.id - before - 1 {
+                self.missed(count).await?;
+            }
         }
-        Ok((all.into_iter().filter(|event| event.id > after).collect(), events))
+        Ok((kept, events))
     }
 
     /// Tells of what else has happened already.

@@ -51,6 +51,22 @@ pub(super) enum Shape {
     Secret,
 }
 
+/// A word that may be a secret: no message shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden<W>(pub W);
+
+impl<W: Word> Word for Hidden<W> {
+    const SHAPE: Shape = Shape::Secret;
+
+    fn expected() -> String {
+        W::expected()
+    }
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        W::parse(text).map(Self)
+    }
+}
+
 impl Fault {
     /// The fault as the text of an error: message, what is allowed, and suggestion, each on its line.
     fn lines(self) -> String {
@@ -127,6 +143,7 @@ deserialize_as_word!(RedirectHost);
 deserialize_as_word!(RedirectStatus);
 deserialize_as_word!(OptionalCollector);
 deserialize_as_word!(SecretHeaderText);
+deserialize_as_word!(Hidden<W>, W: Word);
 deserialize_as_word!(Token);
 deserialize_as_word!(FilePath);
 deserialize_as_word!(ServerName);

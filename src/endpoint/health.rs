@@ -60,9 +60,9 @@ pub struct Transition {
     pub from: Health,
     /// Health from now on.
     pub to: Health,
-    /// Probes in a row that agreed on it.
+    /// Probes in a row that agreed on it; 0 when it was no probe.
     pub in_a_row: u32,
-    /// Why the last probe failed; `None` when it passed.
+    /// Why the last probe failed; `None` when it passed, or was none.
     pub reason: Option<Arc<str>>,
 }
 

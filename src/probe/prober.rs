@@ -2,6 +2,7 @@
 
 use super::check::Failure;
 use super::panics::Panics;
+use super::resolve::Found;
 use super::{Job, Network, resolve};
 use crate::clock::Nanos;
 use crate::endpoint::{Endpoint, Health, ProbeKind, ProbeResult, Thresholds, Transition};
@@ -84,16 +85,14 @@ impl<N: Network> Prober<N> {
     }
 
     async fn resolve(&self) {
-        let from = self.endpoint.health();
-        if !resolve::resolve(&self.network, &self.endpoint, &self.backend).await {
-            return;
-        }
+        let found = resolve::resolve(&self.network, &self.endpoint, &self.backend).await;
+        let Found::News(change) = found else { return };
         self.refresh();
-        let report = self.endpoint.health_report();
-        if report.health != from {
+        // What a health probe changed during the look-up, that probe has told.
+        if let Some(Transition { from, to, reason, .. }) = change {
             let (url, backend) = (self.endpoint.url(), &self.backend);
-            let (from, to) = (from.name(), report.health.name());
-            let why = report.reason.as_deref().unwrap_or("its name resolves");
+            let (from, to) = (from.name(), to.name());
+            let why = reason.as_deref().unwrap_or("its name resolves");
             let text = format!("endpoint {url} of backend {backend}: {from} → {to}: {why}");
             self.events.publish(Happened::to_endpoint(EventKind::Health, backend, url, text));
         }

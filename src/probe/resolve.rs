@@ -2,7 +2,7 @@
 
 use super::Network;
 use crate::clock::Nanos;
-use crate::endpoint::{Endpoint, Resolution, Thresholds};
+use crate::endpoint::{Endpoint, Resolution, Thresholds, Transition};
 use crate::model::EndpointUrl;
 use crate::snapshot::Snapshot;
 use std::io;
@@ -57,8 +57,16 @@ pub(super) async fn resolve_all_by(network: &impl Network, snapshot: &Snapshot, 
     }
 }
 
-/// Looks `endpoint` up once. Returns whether its addresses or the error changed.
-pub(super) async fn resolve(network: &impl Network, endpoint: &Endpoint, backend: &str) -> bool {
+/// What a look-up found.
+pub(super) enum Found {
+    /// The addresses, or the error, of before.
+    Same,
+    /// Others, and what they changed about the endpoint's health.
+    News(Option<Transition>),
+}
+
+/// Looks `endpoint` up once.
+pub(super) async fn resolve(network: &impl Network, endpoint: &Endpoint, backend: &str) -> Found {
     let url = endpoint.url();
     let found = network.lookup(Arc::clone(&url.host), url.port).await;
     let found = match found {
@@ -82,11 +90,11 @@ pub(super) fn without_lookup(url: &EndpointUrl) -> Option<Vec<SocketAddr>> {
 }
 
 /// Stores what a look-up found and logs what is new about it.
-fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, String>) -> bool {
+fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, String>) -> Found {
     let before = Arc::clone(&endpoint.resolution());
     let after = merge(&before, found);
     if after == *before {
-        return false;
+        return Found::Same;
     }
     let url = endpoint.url();
     let (addresses, last) = (list(&after.addresses), list(&before.addresses));
@@ -119,15 +127,12 @@ fn take_note(endpoint: &Endpoint, backend: &str, found: Result<Vec<SocketAddr>, 
     let reason =
         after.error.as_ref().map(|error| format!("{} does not resolve: {error}", url.host));
     endpoint.set_resolution(after);
-    match reason {
-        Some(reason) if !is_known => {
-            endpoint.record_probe(Nanos::now(), Err(&reason), AT_ONCE);
-        }
+    Found::News(match reason {
+        Some(reason) if !is_known => endpoint.record_probe(Nanos::now(), Err(&reason), AT_ONCE),
         // Unknown, so that its next health probe alone decides.
         _ if !was_known => endpoint.forget_health(Nanos::now()),
-        _ => {}
-    }
-    true
+        _ => None,
+    })
 }
 
 /// Makes the endpoint's health unknown, unless it has no address: then that is what is known.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::model::{EndpointUrl, HealthProbe, Model, ProbeCheck};
+use crate::telemetry::events::EventKind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,6 +82,7 @@ impl Network for Fake {
         let nth = self.lookups.fetch_add(1, Relaxed);
         match &*host {
             "slow.test" => sleep(Duration::from_secs(3600)).await,
+            "slowly.test" => sleep(Duration::from_millis(2500)).await,
             "late.test" if nth == 0 => return Err(io::Error::other("no such name")),
             _ => {}
         }
@@ -448,6 +450,35 @@ async fn a_name_that_resolves_later_comes_to_life() {
     assert_eq!(member(&store, 80).resolution().error, None);
     assert_eq!(member(&store, 80).resolution().addresses.len(), 1);
     assert_eq!(member(&store, 80).health(), Health::Unknown, "only a probe may say more");
+}
+
+/// The addresses change at each look-up, and during it the health, by a probe.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_health_during_a_look_up_is_told_once() {
+    let probes = AtomicUsize::new(0);
+    let network = Fake::new(move |_, path| {
+        let fails = path == HEALTH && probes.fetch_add(1, Relaxed) % 2 == 1;
+        let refused = || Failure::Connect("connection refused".into());
+        (Duration::from_millis(1), if fails { Err(refused()) } else { Ok(()) })
+    });
+    let mut model = configuration(&[]);
+    let backend = &mut model.backends[0];
+    backend.endpoints = vec![endpoint("slowly.test", 80)];
+    let health = backend.health_probe.as_mut().unwrap();
+    (health.healthy_after, health.unhealthy_after) = (1, 1);
+    let store = store(model);
+    resolve::resolve_all_by(&network, &store.load(), 5 * SECOND).await;
+    let events = Arc::new(Events::default());
+    let _probes = start_on(network.clone(), Arc::clone(&store), Arc::clone(&events), guard());
+    while network.lookups.load(Relaxed) < 15 {
+        sleep(SECOND).await;
+    }
+    let (told, _) = events.since(0);
+    let texts =
+        told.iter().filter(|event| event.kind == EventKind::Health).map(|event| &event.text);
+    let texts: Vec<_> = texts.collect();
+    assert!(texts.len() > 20, "{texts:?}");
+    assert!(texts.iter().all(|text| text.contains(": a probe ")), "{texts:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,9 +119,12 @@ impl Events {
         let _ = self.sender.send(event);
     }
 
-    /// The events kept whose number is above `after`, oldest first, and a way to hear of all that come then.
+    /// The events kept whose number is above `after`, oldest first, and a way to hear of all that come then. A number that was not
+    /// reached yet is that of a process before this one, which knew nothing of what is kept here: then they are all.
     pub fn since(&self, after: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
         let kept = self.lock();
+        let last = kept.back().map_or(0, |last| last.id);
+        let after = if after > last { 0 } else { after };
         let events = kept.iter().filter(|event| event.id > after).map(Arc::clone).collect();
         (events, self.sender.subscribe())
     }
@@ -159,6 +162,8 @@ mod tests {
         assert_eq!(events.latest(), KEPT as u64 + 2);
         let (newer, _) = events.since(KEPT as u64 + 1);
         assert_eq!(newer.iter().map(|event| &*event.text).collect::<Vec<_>>(), ["258"]);
+        assert!(events.since(KEPT as u64 + 2).0.is_empty());
+        assert_eq!(events.since(KEPT as u64 + 3).0.len(), KEPT, "of another process");
         events.publish(happened("next"));
         assert_eq!(next.recv().await.unwrap().text, "next");
         assert!(next.try_recv().is_err());

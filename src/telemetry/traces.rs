@@ -112,16 +112,19 @@ impl Exporter {
     }
 
     /// Sends what waits, for `timeout` or [`FLUSH_AT_MOST`], whichever is shorter, and then no more. Blocks meanwhile. What
-    /// could not be sent in time has failed.
+    /// could not be sent in time has failed. Called again meanwhile it may leave less time, but not more.
     pub fn shutdown(&self, timeout: Duration) {
         let until = Instant::now() + timeout.min(FLUSH_AT_MOST);
-        let mut ending = self.ending();
-        if let Some(queue) = self.0.queue.swap(None) {
-            ending.push(queue.end(until));
-        }
-        for queue in ending.drain(..) {
-            queue.join(until);
-        }
+        // Not under the lock, so that another call comes through.
+        let ending = {
+            let mut ending = self.ending();
+            if let Some(queue) = self.0.queue.swap(None) {
+                ending.push(queue.end(until));
+            }
+            ending.clone()
+        };
+        ending.iter().for_each(|queue| queue.shorten(until));
+        ending.iter().for_each(|queue| queue.join(until));
     }
 
     fn ending(&self) -> MutexGuard<'_, Vec<Ending>> {

@@ -7,6 +7,7 @@ use crate::admin::status_texts::DISTANCE;
 use crate::admin::stream::{Streams, Wanted};
 use crate::config::scalar;
 use crate::telemetry::events::Event;
+use crate::telemetry::rfc3339;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,9 +20,12 @@ use std::time::Duration;
 /// How often `/status` may be sent on a stream.
 const INTERVALS: std::ops::RangeInclusive<Duration> = DISTANCE..=Duration::from_secs(60);
 
-/// What happened lately, the latest last.
+/// What happened lately, the latest last, and to whom: numbers are counted anew in each process.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct Events {
+    started_at: String,
+    pid: u32,
     events: Vec<Arc<Event>>,
 }
 
@@ -35,7 +39,9 @@ pub(in crate::admin) async fn get(
     let status = query.one("status").map(interval).transpose()?;
     if !accepts(&headers, "text/event-stream") {
         let (events, _) = context.outlets.events.since(after.unwrap_or(0));
-        return Ok(Json(Events { events }).into_response());
+        let started_at = rfc3339(context.started_at);
+        let list = Events { started_at, pid: std::process::id(), events };
+        return Ok(Json(list).into_response());
     }
     // A browser that connects again says where it was; what it says first does not change.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());

@@ -7,11 +7,17 @@ async fn no_answer_allows_other_sites_anything() {
     let (context, _guard) = context();
     let server = start(loopback(), context).unwrap();
     let address = server.address();
-    for (method, path) in
-        [("GET", "/status"), ("GET", "/nothing"), ("OPTIONS", "/api/v1/config"), ("GET", "/livez")]
-    {
+    let own = &*address.to_string();
+    for (method, path, host) in [
+        ("GET", "/status", own),
+        ("GET", "/nothing", own),
+        ("OPTIONS", "/api/v1/config", own),
+        ("GET", "/livez", own),
+        ("GET", "/status", "evil.test"),
+        ("GET", "/api/v1/config", "evil.test"),
+    ] {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://evil.test\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.test\r\n\
              Access-Control-Request-Method: GET\r\nConnection: close\r\n\r\n"
         );
         let answer = raw(address, &head).await.to_ascii_lowercase();
@@ -161,7 +167,7 @@ routes:
     matches:
       - { headers: [{ name: authorization, exact: Bearer s3cret }], query: [{ name: token, regex: s3cret }] }
     filters:
-      - requestHeaders: { set: [{ name: Authorization, value: Bearer s3cret }], add: [{ name: x-api-key, value: s3cret }] }
+      - requestHeaders: { set: [{ name: Authorization, value: Bearer s3cret }], add: [{ name: x-api-key, value: s3cret }, { name: x-origin-verify, value: s3cret }] }
       - responseHeaders: { set: [{ name: set-cookie, value: a=s3cret }] }
     backends: [demo]
 backends: [{ name: demo, endpoints: ['http://127.0.0.1:8081'] }]

@@ -337,6 +337,7 @@ async fn without_the_wish_for_a_stream_there_is_a_list() {
     for text in ["one", "two", "three"] {
         say(&context, text);
     }
+    let started_at = context.started_at;
     let server = start(loopback(), context).unwrap();
     let texts = async |query: &str| {
         let (code, body) = get(server.address(), &format!("/api/v1/events{query}")).await;
@@ -347,7 +348,13 @@ async fn without_the_wish_for_a_stream_there_is_a_list() {
     };
     assert_eq!(texts("").await, ["one", "two", "three"]);
     assert_eq!(texts("?after=2").await, ["three"]);
-    assert_eq!(texts("?after=9").await, [""; 0]);
+    assert_eq!(texts("?after=3").await, [""; 0]);
+    // The process was started anew, and has not had that many.
+    assert_eq!(texts("?after=9").await, ["one", "two", "three"]);
+    let (_, body) = get(server.address(), "/api/v1/events").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["startedAt"], crate::telemetry::rfc3339(started_at));
+    assert_eq!(body["pid"], std::process::id());
     for query in ["?after=x", "?status=10ms", "?status=2m", "?status=soon", "?since=1"] {
         let (code, body) = get(server.address(), &format!("/api/v1/events{query}")).await;
         let body: Value = serde_json::from_str(&body).unwrap();

@@ -3,8 +3,8 @@
 use super::{List, RetryCondition};
 use crate::config::decode::Field;
 use crate::config::scalar::{
-    AnyText, Duration, HeaderFieldName, HeaderText, Host, HostHeader, MatchPath, MethodName, Name,
-    Number, Pattern, Quantity, RedirectHost, RedirectStatus, Statuses, Text,
+    AnyText, Duration, HeaderFieldName, HeaderText, Hidden, Host, HostHeader, MatchPath,
+    MethodName, Name, Number, Pattern, Quantity, RedirectHost, RedirectStatus, Statuses, Text,
 };
 use crate::config::schema::notes::{also_spelt, answered_or_sent, exactly_one};
 use crate::model::defaults;
@@ -81,9 +81,9 @@ pub struct HeaderMatch {
     /// The field's name.
     pub name: Field<HeaderFieldName>,
     /// The whole value.
-    pub exact: Field<HeaderText>,
+    pub exact: Field<Hidden<HeaderText>>,
     /// A regular expression that describes the whole value.
-    pub regex: Field<Pattern>,
+    pub regex: Field<Hidden<Pattern>>,
     /// `true`: the field is there, whatever it says; `false`: it is not.
     pub present: Field<bool>,
 }
@@ -97,9 +97,9 @@ pub struct QueryMatch {
     /// The parameter's name.
     pub name: Field<Text>,
     /// The whole value.
-    pub exact: Field<AnyText>,
+    pub exact: Field<Hidden<AnyText>>,
     /// A regular expression that describes the whole value.
-    pub regex: Field<Pattern>,
+    pub regex: Field<Hidden<Pattern>>,
     /// `true`: the parameter is there, whatever it says; `false`: it is not.
     pub present: Field<bool>,
 }
@@ -144,7 +144,7 @@ pub struct HeaderField {
     /// Its name.
     pub name: Field<HeaderFieldName>,
     /// Its value.
-    pub value: Field<HeaderText>,
+    pub value: Field<Hidden<HeaderText>>,
 }
 
 /// Another host or path for the endpoint.

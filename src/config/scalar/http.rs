@@ -58,11 +58,19 @@ impl Word for HeaderText {
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let fault = || Fault::new("is not the value of a header field");
+        let wrong = |why: String| Fault::new(format!("is not the value of a header field: {why}"));
         if text.trim() != text {
-            return Err(fault().suggest(text.trim().to_owned()));
+            let fault = wrong("there is space around it".to_owned());
+            return Err(fault.suggest(text.trim().to_owned()));
         }
-        HeaderValue::from_str(text).map(Self).map_err(|_| fault())
+        HeaderValue::from_str(text).map(Self).map_err(|_| {
+            // All that there is to say where the text itself must not be shown. A tab is allowed.
+            let is_wrong = |(_, c): &(usize, char)| c.is_ascii_control() && *c != '\t';
+            wrong(match (1..).zip(text.chars()).find(is_wrong) {
+                Some((place, c)) => format!("character {place} is {}", c.escape_default()),
+                None => "it has characters that none may have".to_owned(),
+            })
+        })
     }
 }
 

@@ -6,31 +6,38 @@
 use crate::config::Field;
 use crate::config::scalar::{
     Address, AnyText, CookieName, CookiePath, Duration, FilePath, HeaderFieldName, HeaderText,
-    Host, HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number, OptionalAddress,
-    OptionalCollector, Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus,
+    Hidden, Host, HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number,
+    OptionalAddress, OptionalCollector, Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus,
     SecretHeaderText, ServerName, Share, Statuses, Text, Token, Url,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 use std::borrow::Cow;
 
-impl<T: JsonSchema> JsonSchema for Field<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
+/// What only wraps a value has the value's schema.
+macro_rules! wrappers {
+    ($($type:ident)+) => {$(
+        impl<T: JsonSchema> JsonSchema for $type<T> {
+            fn inline_schema() -> bool {
+                T::inline_schema()
+            }
 
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
+            fn schema_name() -> Cow<'static, str> {
+                T::schema_name()
+            }
 
-    fn schema_id() -> Cow<'static, str> {
-        T::schema_id()
-    }
+            fn schema_id() -> Cow<'static, str> {
+                T::schema_id()
+            }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                T::json_schema(generator)
+            }
+        }
+    )+};
 }
+
+wrappers! { Field Hidden }
 
 macro_rules! words {
     ($($type:ident: $schema:tt)+) => {$(

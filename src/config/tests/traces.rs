@@ -240,6 +240,26 @@ fn a_secret_that_is_wrong_is_not_shown() {
         let said = read(&text).unwrap_err();
         assert!(!said.contains("nter2") && said.contains("what stands here"), "{said}");
     }
+    let set = |value: &str| {
+        filters(&format!("{{ requestHeaders: {{ set: [{{ name: x-verify, value: {value} }}] }} }}"))
+    };
+    for text in [
+        set(r#""hunter2\u0001""#),
+        set(r#"" hunter2""#),
+        set("[hunter2]"),
+        matching(r#"headers: [{ name: authorization, exact: "hunter2\n" }]"#),
+        matching(r#"headers: [{ name: authorization, regex: "hunter2(" }]"#),
+        matching(r#"query: [{ name: token, regex: "hunter2[" }]"#),
+    ] {
+        let said = read(&text).unwrap_err();
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let said = read(&set(r#""hunter2\u0001""#)).unwrap_err();
+    assert!(said.contains(r"character 8 is \u{1}"), "{said}");
+    for text in [set("271828"), matching("query: [{ name: token, exact: 271828 }]")] {
+        let said = read(&text).unwrap_err();
+        assert!(!said.contains("271828") && said.contains("found a number"), "{said}");
+    }
     let number = read(&sent("headers: [{ name: x-key, value: 271828 }]")).unwrap_err();
     assert!(!number.contains("271828") && number.contains("found a number"), "{number}");
     let model = read(&sent("headers: [{ name: a, value: hunter2 }]")).unwrap();
@@ -256,14 +276,14 @@ fn what_people_look_at_has_no_secrets() {
   decisions: {{ debugToken: hunter2-hunter2-hunter2 }}
 ",
         route(
-            r#"matches: [{ headers: [{ name: x-api-key, exact: hunter2 }, { name: cookie, regex: ".*hunter2.*" }, { name: x-shop, exact: seen }], query: [{ name: access_token, exact: hunter2 }] }], filters: [{ requestHeaders: { set: [{ name: Authorization, value: hunter2 }, { name: x-seen, value: seen }], add: [{ name: x-client-secret, value: hunter2 }] } }, { responseHeaders: { set: [{ name: set-cookie, value: hunter2 }] } }]"#
+            r#"matches: [{ headers: [{ name: x-api-key, exact: hunter2 }, { name: cookie, regex: ".*hunter2.*" }, { name: x-shop, exact: seen }], query: [{ name: access_token, exact: hunter2 }] }], filters: [{ requestHeaders: { set: [{ name: Authorization, value: hunter2 }, { name: x-origin-verify, value: hunter2 }], add: [{ name: x-client-secret, value: hunter2 }] } }, { responseHeaders: { set: [{ name: set-cookie, value: hunter2 }] } }]"#
         )
     );
     let model = read(&text).unwrap();
     let (whole, shown) = (write::write(&model), write::redacted(&model));
-    assert_eq!(whole.matches("hunter2").count(), 10, "{whole}");
+    assert_eq!(whole.matches("hunter2").count(), 11, "{whole}");
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert_eq!(shown.matches("\"\\u2026\"").count(), 8, "{shown}");
+    assert_eq!(shown.matches("\"\\u2026\"").count(), 9, "{shown}");
     assert_eq!(shown.matches("seen").count(), whole.matches("seen").count());
     let lines = |text: &str| text.lines().count();
     assert_eq!(lines(&shown), lines(&whole));

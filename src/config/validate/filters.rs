@@ -172,7 +172,7 @@ impl Validator<'_> {
             }
             let expected = || "the field's value, which may be `\"\"`".into();
             let value = self.required(&typed.value, &at, "value", expected);
-            Some(((name?.0.clone(), value?.0.clone()), at))
+            Some(((name?.0.clone(), value?.0.0.clone()), at))
         };
         self.any(typed, at, key).into_iter().filter_map(field).collect()
     }

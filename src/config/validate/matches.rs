@@ -4,7 +4,7 @@ use super::{Unique, Validator};
 use crate::config::decode::Field;
 use crate::config::file::{self, List};
 use crate::config::problem::Fault;
-use crate::config::scalar::{MatchPath, Pattern};
+use crate::config::scalar::{Hidden, MatchPath, Pattern};
 use crate::config::tree::At;
 use crate::model;
 use crate::model::path::normalise;
@@ -33,7 +33,7 @@ impl Validator<'_> {
             if let Some(name) = name {
                 self.unique(&mut seen, name.0.clone(), &at.key("name"));
             }
-            let exact = typed.exact.get().map(|text| lossless(text.0.as_bytes()));
+            let exact = typed.exact.get().map(|text| lossless(text.0.0.as_bytes()));
             let keys = [&typed.exact.is_absent(), &typed.regex.is_absent()];
             let value = self.value_match(exact, &typed.regex, &typed.present, keys, &at);
             Some(model::HeaderMatch { name: name?.0.clone(), value: value? })
@@ -47,7 +47,7 @@ impl Validator<'_> {
             if let Some(name) = name {
                 self.unique(&mut seen, name.0.clone(), &at.key("name"));
             }
-            let exact = typed.exact.get().map(|text| Arc::from(&*text.0));
+            let exact = typed.exact.get().map(|text| Arc::from(&*text.0.0));
             let keys = [&typed.exact.is_absent(), &typed.regex.is_absent()];
             let value = self.value_match(exact, &typed.regex, &typed.present, keys, &at);
             Some(model::QueryMatch { name: Arc::from(&*name?.0), value: value? })
@@ -92,7 +92,7 @@ impl Validator<'_> {
     fn value_match(
         &self,
         exact: Option<Arc<str>>,
-        regex: &Field<Pattern>,
+        regex: &Field<Hidden<Pattern>>,
         present: &Field<bool>,
         absent: [&bool; 2],
         at: &At<'_>,
@@ -103,7 +103,7 @@ impl Validator<'_> {
             return Some(model::ValueMatch::Exact(exact));
         }
         if let Some(regex) = regex.get() {
-            return Some(model::ValueMatch::Regex(regex.0.clone()));
+            return Some(model::ValueMatch::Regex(regex.0.0.clone()));
         }
         present.get().map(|present| match present {
             true => model::ValueMatch::Present,

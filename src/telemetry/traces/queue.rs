@@ -48,6 +48,7 @@ struct Shared {
 type Over = std::sync::Mutex<Receiver<()>>;
 
 /// A queue to which nothing more comes.
+#[derive(Clone)]
 pub(super) struct Ending {
     until: watch::Sender<Option<Instant>>,
     over: Arc<Over>,
@@ -56,6 +57,15 @@ pub(super) struct Ending {
 impl Queue {
     /// Starts the thread that sends.
     pub(super) fn start(options: Options, counters: Arc<Counters>) -> io::Result<Self> {
+        Self::start_on(std::thread::Builder::new().name("traces".to_owned()), options, counters)
+    }
+
+    /// Starts `thread`.
+    pub(super) fn start_on(
+        thread: std::thread::Builder,
+        options: Options,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
         let (traces, receiver) = mpsc::channel();
         let (until, ends) = watch::channel(None);
         let (alive, over) = mpsc::channel();
@@ -67,10 +77,19 @@ impl Queue {
             max_batch: options.max_batch_size.max(1),
             enough: Notify::new(),
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (theirs, delay) = (Arc::clone(&shared), options.batch_delay);
-        std::thread::Builder::new().name("traces".to_owned()).spawn(move || {
+        let (begun, is_begun) = mpsc::channel();
+        thread.spawn(move || {
             let _alive: Sender<()> = alive;
+            // Made here: where a thread cannot be had, one that was made before would be dropped by another runtime's thread, which
+            // must not do that.
+            let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let (runtime, result) = match built {
+                Ok(runtime) => (Some(runtime), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            let _ = begun.send(result);
+            let Some(runtime) = runtime else { return };
             let sending = Sending {
                 endpoint: Arc::clone(&options.endpoint),
                 shared: theirs,
@@ -84,6 +103,8 @@ impl Queue {
             // A look-up of the collector's name that hangs must not keep the thread.
             runtime.shutdown_background();
         })?;
+        let ended = |_| io::Error::other("the thread that sends traces ended");
+        is_begun.recv().map_err(ended)??;
         Ok(Self { traces, shared, until, over: Arc::new(over.into()) })
     }
 
@@ -117,12 +138,16 @@ impl Ending {
         over.try_recv() == Err(TryRecvError::Disconnected)
     }
 
-    /// Waits until its thread has ended, which it does by then.
-    pub(super) fn join(self, until: Instant) {
+    /// Has its thread end by then, if it was not to end sooner.
+    pub(super) fn shorten(&self, until: Instant) {
         self.until.send_if_modified(|present| {
             let is_sooner = present.is_none_or(|present| until < present);
             is_sooner.then(|| *present = Some(until)).is_some()
         });
+    }
+
+    /// Waits until its thread has ended, which it was told to do by then.
+    pub(super) fn join(&self, until: Instant) {
         // It still has to count what was not sent.
         let patience = until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
         let over = self.over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -265,11 +290,22 @@ impl Sending {
     }
 }
 
-/// Waits until there is no time left.
+/// Waits until there is no time left, of which there may come to be less meanwhile.
 async fn over(mut ends: watch::Receiver<Option<Instant>>) {
-    let until = ends.wait_for(Option::is_some).await.map(|until| *until);
-    let Ok(Some(until)) = until else {
-        return sleep(FLUSH_AT_MOST).await;
-    };
-    sleep_until(until).await;
+    loop {
+        let until = *ends.borrow_and_update();
+        let passes = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = passes => return,
+            changed = ends.changed() => if changed.is_err() {
+                let until = until.unwrap_or_else(|| Instant::now() + FLUSH_AT_MOST);
+                return sleep_until(until).await;
+            },
+        }
+    }
 }

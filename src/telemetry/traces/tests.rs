@@ -2,6 +2,7 @@
 
 mod collector;
 
+use super::queue::Queue;
 use super::{Exporter, Finished, Options, Protocol, SpanCounts};
 use crate::telemetry::control_span;
 use collector::{Answer, FakeCollector};
@@ -117,6 +118,14 @@ async fn spans_arrive_with_what_is_said_of_the_process() {
             assert!(agent.starts_with("Outrigger/"), "{agent}");
         }
     }
+}
+
+/// On the control runtime a panic would end the process.
+#[tokio::test]
+async fn a_thread_that_cannot_be_had_is_an_error_and_no_panic() {
+    let collector = FakeCollector::start(Protocol::Grpc, |_| Answer::Take).await;
+    let impossible = std::thread::Builder::new().stack_size(isize::MAX as usize);
+    assert!(Queue::start_on(impossible, options(&collector), Arc::default()).is_err());
 }
 
 #[tokio::test]
