@@ -40,7 +40,7 @@ export function attention(status, tracks) {
   if (failed + dropped > 0) {
     found.push({
       what: "Spans are lost:", where: "#traces",
-      why: `the collector refused ${count(failed)} or took them too late, and ${count(dropped)} were never sent${lately(spans)}.`,
+      why: `the collector did not take ${count(failed)}, and ${count(dropped)} were never sent${lately(spans)}.`,
     });
   }
   const calm = !found.length;

@@ -37,7 +37,7 @@ async fn the_dashboard_counts_every_request_and_tells_which_fail() {
          \x20 - {{ name: status, matches: [{{ path: {{ prefix: /status }} }}], backends: [status] }}\n\
          backends:\n\
          \x20 - {{ name: gone, endpoints: [http://127.0.0.1:9] }}\n\
-         \x20 - {{ name: status, endpoints: [{answers}] }}\n"
+         \x20 - {{ name: status, endpoints: [{answers}], retry: {{ statuses: [503], budget: {{ ratio: 0%, minPerSecond: 0 }} }} }}\n"
     );
     let outrigger = Outrigger::start(&yaml).await;
     let page = format!("http://{}/", outrigger.admin());
@@ -64,13 +64,18 @@ async fn the_dashboard_counts_every_request_and_tells_which_fail() {
     assert_eq!(browser.evaluate(calm).await, "true");
     client.abort();
 
-    // One answers with 503, and one not at all.
+    // One answers with 503, and one not at all. No retry is allowed of the first, and nobody takes the spans.
+    let traces =
+        "telemetry: { traces: { endpoint: 'http://127.0.0.1:9', sample: 100%, timeout: 1s } }\n";
+    outrigger.write(&format!("{traces}{yaml}"));
     let client = ask(outrigger.address(), &["/status/503", "/gone", "/nowhere"]);
     browser.until("its route", &format!("{route} > 1")).await;
     let attention = "document.querySelector('#attention').innerText";
     for words in [
         "Requests to backend status fail: 100 % of its",
         "Requests to backend gone fail: 100 % of its",
+        "The retry budget of backend status is used up: it refused ",
+        "Spans are lost: ",
         "Backend gone: all are passed over, so all are tried.",
     ] {
         browser.until(words, &format!("{attention}.includes('{words}')")).await;
