@@ -111,6 +111,8 @@ fn three_connections() -> Arc<ListenerCounters> {
     let counters = Arc::new(ListenerCounters::new(2));
     let tally = names::ListenerTally::new(Arc::clone(&counters), 0);
     (0..3).for_each(|_| tally.opens());
+    tally.request_begins();
+    tally.request_ends(names::Protocol::Http1, Some(404));
     counters
 }
 
@@ -206,7 +208,9 @@ async fn status_tells_what_runs() {
     assert_eq!(status["refused"], Value::Null);
     assert_eq!(
         status["listeners"],
-        json!([{ "name": "http", "address": "127.0.0.1:8080", "protocol": "http", "connections": 3 }])
+        json!([{
+            "name": "http", "address": "127.0.0.1:8080", "protocol": "http", "connections": 3, "requests": { "4xx": 1 },
+        }])
     );
     assert_eq!(status["routes"], 1);
     let traces =

@@ -1,5 +1,7 @@
 //! The dashboard in a real browser, before the real process.
 
+#[path = "dashboard/failures.rs"]
+mod failures;
 #[path = "dashboard/names.rs"]
 mod names;
 #[path = "dashboard/reader.rs"]

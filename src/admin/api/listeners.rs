@@ -1,6 +1,7 @@
 //! `/api/v1/listeners`: where clients come in.
 
 use super::Context;
+use super::endpoints::by_class;
 use super::status::protocol;
 use crate::admin::BoundListener;
 use crate::model::{self, ListenerTls};
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub(in crate::admin) struct Listener {
     protocol: &'static str,
     tls: Option<Tls>,
     connections: usize,
+    /// Requests that ended, by class of status code: those that were refused, or that a route answered itself, too.
+    requests: BTreeMap<&'static str, u64>,
     limits: Limits,
 }
 
@@ -84,6 +88,7 @@ impl Listener {
             protocol: protocol(snapshot, &bound.name),
             tls: model.tls.as_ref().map(|tls| Tls::of(snapshot, &bound.name, tls)),
             connections: bound.counters.open(),
+            requests: by_class(bound.counters.all_requests()),
             limits: Limits::of(&model.limits),
         })
     }

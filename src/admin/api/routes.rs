@@ -1,11 +1,14 @@
 //! `/api/v1/routes`: which requests go where.
 
+use super::endpoints::by_class;
 use super::{Context, share};
-use crate::model::{self, HostPattern, Match, Model};
+use crate::model::{HostPattern, Match, Model};
+use crate::router;
 use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Which requests it takes, what it does to them, and where they go.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -21,6 +24,8 @@ pub(in crate::admin) struct Route {
     filters: Vec<String>,
     /// Where its requests go; none where it answers itself.
     backends: Vec<Target>,
+    /// Requests that it took, by class of status code.
+    requests: BTreeMap<&'static str, u64>,
 }
 
 /// A backend of a route.
@@ -34,12 +39,14 @@ struct Target {
 }
 
 pub(in crate::admin) async fn get(State(context): Context) -> Json<Vec<Route>> {
-    let model = &context.store.load().model;
-    Json(model.routes.iter().map(|route| Route::of(model, route)).collect())
+    let snapshot = context.store.load();
+    let routes = snapshot.router.routes().iter();
+    Json(routes.map(|route| Route::of(&snapshot.model, route)).collect())
 }
 
 impl Route {
-    fn of(model: &Model, route: &model::Route) -> Self {
+    fn of(model: &Model, compiled: &router::Route) -> Self {
+        let route = &compiled.model;
         let all = model.listeners.iter().map(|listener| &listener.name);
         let listeners: Vec<_> = match &*route.listeners {
             [] => all.map(ToString::to_string).collect(),
@@ -61,6 +68,7 @@ impl Route {
                     share: share(backend.weight.into(), total),
                 })
                 .collect(),
+            requests: by_class(compiled.requests.totals()),
         }
     }
 }

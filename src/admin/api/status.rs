@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::backends::Backend;
+use super::endpoints::by_class;
 use super::listeners::Certificate;
 use crate::admin::AdminContext;
 use crate::model::{Listener, Traces};
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// Everything about this process.
@@ -92,6 +94,8 @@ struct ListenerStatus {
     /// `http`, or `https` where TLS is spoken.
     protocol: &'static str,
     connections: usize,
+    /// Requests that ended, by class of status code: those that were refused, or that a route answered itself, too.
+    requests: BTreeMap<&'static str, u64>,
     /// None where no TLS is spoken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<Certificate>,
@@ -138,6 +142,7 @@ impl Status {
                     address: bound.address.to_string(),
                     protocol: protocol(&snapshot, &bound.name),
                     connections: bound.counters.open(),
+                    requests: by_class(bound.counters.all_requests()),
                     certificates: Certificate::of(&snapshot, &bound.name),
                 })
                 .collect(),

@@ -3,8 +3,8 @@
 import { anchor } from "./chain.js";
 import { attribute, byId, capped, instance, list, pairs, show, sparkline, text } from "./dom.js";
 import { clock, count, ms, percent, plural, rate, span, when } from "./format.js";
-import { KEPT } from "./rates.js";
-import { minutesBack, serves, sinceWords, stateOf, timeline } from "./state.js";
+import { KEPT, failedTries } from "./rates.js";
+import { minutesBack, serves, servingWords, sinceWords, stateOf, timeline } from "./state.js";
 
 /** Rows of a table, and tables, unless all are asked for. */
 const CAP = 25;
@@ -43,7 +43,7 @@ function matches(backend, wanted) {
 function ordered(backend, endpoints, tracks) {
   const by = {
     trouble: it => stateOf(it, backend).rank,
-    rate: it => -(tracks.of(backend.name, it.url).rate("requests") ?? 0),
+    rate: it => -(tracks.of("endpoint", backend.name, it.url).rate("requests") ?? 0),
     latency: it => -(it.latencyMs ?? 0),
   }[byId("order").value];
   if (!by) return endpoints;
@@ -61,7 +61,7 @@ function create({ backend }) {
 }
 
 function update(view, { backend, endpoints }, status, tracks, at) {
-  const track = tracks.of(backend.name);
+  const track = tracks.of("backend", backend.name);
   text(view.name, backend.name);
   text(view.rate, rate(track.rate("requests")));
   text(view.errors, rate(track.rate("failed")));
@@ -73,20 +73,19 @@ function update(view, { backend, endpoints }, status, tracks, at) {
   text(view.how, backend.algorithmHow);
   show(view.panic, backend.panic);
   text(view.panic, "Panic: too few endpoints are healthy, so that all count as healthy and get requests.");
-  const serving = backend.endpoints.filter(serves).length;
-  text(view.caption, `Endpoints of ${backend.name}: ${serving} of ${backend.endpoints.length} serve`);
+  text(view.caption, `Endpoints of ${backend.name}: ${servingWords(backend)}`);
   const minutes = minutesBack(status.startedAt);
   text(view.window, `Last ${minutes === 1 ? "minute" : `${minutes} minutes`}`);
   const redo = () => update(view, { backend, endpoints }, status, tracks, at);
   const rows = capped(ordered(backend, endpoints, tracks), CAP, view.more, `of ${backend.name}`, redo);
-  const picks = sum(backend.endpoints, it => tracks.of(backend.name, it.url).growth("picks") ?? 0);
+  const picks = sum(backend.endpoints, it => tracks.of("endpoint", backend.name, it.url).growth("picks") ?? 0);
   let index = 0;
   list(view.table, rows, it => it.url, createEndpoint, (row, it) => {
     index += 1;
     // Of a thousand, those that somebody sees.
     if (row.filled && index > CAP && !near.has(row.root)) return;
     row.filled = true;
-    updateEndpoint(row, it, { backend, status, at, picks, track: tracks.of(backend.name, it.url) });
+    updateEndpoint(row, it, { backend, status, at, picks, track: tracks.of("endpoint", backend.name, it.url) });
   });
 }
 
@@ -139,8 +138,8 @@ function updateEndpoint(view, endpoint, { backend, status, at, picks, track }) {
   const share = picks > 0 ? (track.growth("picks") ?? 0) / picks : endpoint.share;
   text(view.share, percent(share));
   attribute(view.shareBar, "width", (100 * share).toFixed(1));
-  const [requests, failed] = [track.growth("requests"), track.growth("failed")];
-  text(view.errors, percent(requests ? failed / requests : requests));
+  const failed = failedTries(track);
+  text(view.errors, percent(failed));
   attribute(view.errors, "class", failed > 0 ? "bad" : "");
   if (!view.details.hidden) updateDetails(view, endpoint, state);
 }

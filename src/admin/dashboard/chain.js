@@ -1,8 +1,8 @@
 // Listeners → routes → backends, and the lines between them.
 
 import { attribute, byId, capped, instance, list, show, svg, text, texts } from "./dom.js";
-import { count, percent, plural, rate, since } from "./format.js";
-import { serves, stateOf } from "./state.js";
+import { percent, plural, rate } from "./format.js";
+import { servingWords, stateOf } from "./state.js";
 
 const CAP = 12;
 
@@ -15,9 +15,11 @@ export const anchor = backend => `backend-${encodeURIComponent(backend)}`;
 
 export function chain(status, routes, tracks) {
   const again = () => chain(status, routes, tracks);
-  list(byId("chain-listeners"), status.listeners, it => it.name, it => node("t-listener", `l ${it.name}`), listener);
+  list(byId("chain-listeners"), status.listeners, it => it.name, it => node("t-listener", `l ${it.name}`),
+    (view, it) => listener(view, it, tracks));
   const shownRoutes = capped(routes, CAP, byId("more-routes"), "routes", again);
-  list(byId("chain-routes"), shownRoutes, it => it.name, it => node("t-route", `r ${it.name}`), route);
+  list(byId("chain-routes"), shownRoutes, it => it.name, it => node("t-route", `r ${it.name}`),
+    (view, it) => route(view, it, tracks));
   const shownBackends = capped(status.backends, CAP, byId("more-backends"), "backends", again);
   list(byId("chain-backends"), shownBackends, it => it.name, it => node("t-chain-backend", `b ${it.name}`),
     (view, it) => backend(view, it, tracks));
@@ -34,8 +36,11 @@ function node(template, name) {
   return view;
 }
 
-function listener(view, it) {
+const perSecond = track => `${rate(track.rate("requests"))} requests/s`;
+
+function listener(view, it, tracks) {
   text(view.name, it.name);
+  text(view.rate, perSecond(tracks.of("listener", it.name)));
   text(view.protocol, it.protocol ?? (it.certificates ? "https" : "http"));
   text(view.address, it.address);
   show(view.connections, it.connections !== undefined);
@@ -44,8 +49,9 @@ function listener(view, it) {
   text(view.certificate, names.length ? `certificates for ${names.slice(0, 3).join(", ")}${names.length > 3 ? " …" : ""}` : "");
 }
 
-function route(view, it) {
+function route(view, it, tracks) {
   text(view.name, it.name);
+  text(view.rate, perSecond(tracks.of("route", it.name)));
   const hosts = it.hosts?.length ? it.hosts.join(", ") : "any host";
   texts(view.matches, [hosts, ...(it.matches?.length ? it.matches : ["any request"])], "code");
   text(view.filters, it.filters?.join("; "));
@@ -55,12 +61,11 @@ function route(view, it) {
 }
 
 function backend(view, it, tracks) {
-  const serving = it.endpoints.filter(serves).length;
   text(view.name, it.name);
   attribute(view.name, "href", `#${anchor(it.name)}`);
   show(view.panic, it.panic);
   text(view.algorithm, it.algorithm);
-  text(view.numbers, `${rate(tracks.of(it.name).rate("requests"))} requests/s, ${count(serving)} of ${plural(it.endpoints.length, "endpoint")} serve`);
+  text(view.numbers, `${perSecond(tracks.of("backend", it.name))}, ${servingWords(it)}`);
   const states = it.endpoints.map(endpoint => stateOf(endpoint, it));
   if (states.length > SQUARES) states.sort((a, b) => a.rank - b.rank);
   const shown = states.slice(0, SQUARES);

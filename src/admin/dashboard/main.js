@@ -10,14 +10,16 @@ import { events, reloads } from "./news.js";
 import { Tracks } from "./rates.js";
 import { requests, startRequests } from "./requests.js";
 
-const PICKS_EVERY = 2000;
+/** How often is fetched what the stream does not bring. */
+const FETCH_EVERY = 2000;
 
 /** Kinds of events that are read out. */
 const TOLD = ["reload", "health", "panic", "lifecycle"];
 
 const tracks = new Tracks();
 let process = "";
-let routes = [];
+/** The routes, and when they were fetched. */
+let routes = { at: 0, all: [] };
 let generation = 0;
 let happened = new Map();
 let visible = false;
@@ -39,7 +41,7 @@ async function refresh(path, use) {
 }
 
 const refreshReloads = () => refresh("/api/v1/reloads", answer => reloads(answer.reloads));
-const refreshRoutes = () => refresh("/api/v1/routes", answer => { routes = answer.routes ?? answer; });
+const refreshRoutes = () => refresh("/api/v1/routes", answer => { routes = { at: performance.now(), all: answer.routes ?? answer }; });
 const refreshEvents = () => refresh("/api/v1/events", answer => take(answer.events));
 const refreshPicks = () => refresh("/api/v1/picks", requests);
 
@@ -75,15 +77,15 @@ function change(event) {
 function status(it) {
   const at = performance.now();
   setClock(it);
-  tracks.add(at, it);
+  tracks.add(at, it, routes);
   if (generation !== it.generation) {
     generation = it.generation;
     refreshRoutes();
   }
-  attention(it);
+  attention(it, tracks);
   head(it);
   totals(it, tracks, at);
-  chain(it, routes, tracks);
+  chain(it, routes.all, tracks);
   backends(it, tracks, at);
 }
 
@@ -138,5 +140,9 @@ startChain();
 startBackends();
 startRequests();
 new Live("/api/v1/events?status=1s", { hello, change, missed: refreshEvents, status, connection }).start();
-setInterval(() => visible && !lostSince && refreshPicks(), PICKS_EVERY);
+setInterval(() => {
+  if (!visible || lostSince) return;
+  refreshPicks();
+  refreshRoutes();
+}, FETCH_EVERY);
 setInterval(tell, 1000);

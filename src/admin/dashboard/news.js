@@ -33,11 +33,33 @@ export function faults(parent, errors, more) {
 }
 
 export function events(all) {
-  const latest = [...all].reverse();
+  const latest = folded(all).reverse();
   const shown = capped(latest, 12, byId("more-events"), "events", () => events(all));
   list(byId("events"), shown, it => String(it.id), () => instance("t-event"), (view, it) => {
     when(view.at, it.at);
-    text(view.kind, it.kind.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`));
-    text(view.text, it.text);
+    const kind = it.kind.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`);
+    text(view.kind, kind);
+    // The text is that of the log, which has no label.
+    text(view.text, it.text.startsWith(kind) ? it.text.slice(kind.length).replace(/^:? /, "") : it.text);
   });
+}
+
+/** The endpoints' first probes that passed, of a start or of a reload, in one line. */
+function folded(all) {
+  const lines = [];
+  let round = null;
+  for (const event of all) {
+    if (event.kind === "reload") round = null;
+    if (event.kind !== "health" || !event.text.includes(": unknown → healthy: ")) {
+      lines.push(event);
+    } else if (round) {
+      round.number += 1;
+      round.backends.add(event.backend);
+      round.line.text = `${round.number} endpoints of ${[...round.backends].join(", ")}: unknown → healthy`;
+    } else {
+      round = { number: 1, backends: new Set([event.backend]), line: { ...event } };
+      lines.push(round.line);
+    }
+  }
+  return lines;
 }

@@ -11,7 +11,9 @@ export function requests(picks) {
   last = picks;
   const kept = byId("kept").value;
   const all = kept === "sample" ? picks.sampled : picks.notable;
-  const wanted = (all ?? []).filter(it => ["notable", "sample"].includes(kept) || it.kept.includes(kept));
+  // They come in the order in which they ended, and tell when they began.
+  const wanted = (all ?? []).filter(it => ["notable", "sample"].includes(kept) || it.kept.includes(kept))
+    .sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
   const rule = kept === "sample" ? ` Chance keeps ${percent(picks.sample)} of all.`
     : picks.slowerThanMs ? ` Slow is what takes longer than ${ms(picks.slowerThanMs)}.` : "";
   text(byId("requests-note"), (wanted.length ? "Open one to see why its endpoints were picked." : "None was kept.") + rule);

@@ -1,7 +1,7 @@
 // What state an endpoint is in, and was in.
 
 import { attribute, svg } from "./dom.js";
-import { now, since, ms } from "./format.js";
+import { count, ms, now, plural, since } from "./format.js";
 
 /** How far back the time line goes, in minutes: that which the process has lived, or the longest. */
 const WINDOWS = [1, 5, 15];
@@ -33,7 +33,7 @@ export function stateOf(endpoint, backend) {
     name = "passed over";
     since = endpoint.history?.findLast(change => change.to === name)?.at;
     const reason = endpoint.history?.findLast(change => change.to === name)?.reason ?? "a connect failed";
-    cause = `${reason}; for another ${ms(endpoint.passedOverMs)}`;
+    cause = `${reason}; for another ${ms(endpoint.passedOverMs)}${endpoint.eligible ? "; tried all the same" : ""}`;
   } else if (endpoint.weight === 0) {
     name = "weight 0";
     cause = "gets no requests";
@@ -44,7 +44,19 @@ export function stateOf(endpoint, backend) {
   return { name, since, cause, ...known(name) };
 }
 
-export const serves = endpoint => endpoint.eligible && endpoint.weight > 0 && !(endpoint.passedOverMs > 0);
+/** Whether it gets requests: one that is passed over does, where all are. */
+export const serves = endpoint => endpoint.eligible && endpoint.weight > 0;
+
+/** Whether a backend tries those that are passed over, because it has no others. */
+export const triesPassedOver = backend => {
+  const serving = backend.endpoints.filter(serves);
+  return serving.length > 0 && serving.every(endpoint => endpoint.passedOverMs > 0);
+};
+
+export function servingWords(backend) {
+  const serving = backend.endpoints.filter(serves).length;
+  return `${count(serving)} of ${plural(backend.endpoints.length, "endpoint")} ${serving === 1 ? "serves" : "serve"}`;
+}
 
 export const sinceWords = state => state.since ? `for ${since(state.since)}` : "";
 

@@ -21,6 +21,7 @@ async fn a_listener_is_told_with_its_limits_and_its_certificates() {
     assert_eq!(listener["address"], "127.0.0.1:8080");
     assert_eq!(listener["configured"], "127.0.0.1:0");
     assert_eq!(listener["connections"], 3);
+    assert_eq!(listener["requests"], json!({ "4xx": 1 }));
     let tls = &listener["tls"];
     assert_eq!((&tls["minVersion"], &tls["clientAuth"]), (&json!("TLSv1.2"), &Value::Null));
     assert_eq!(tls["certificates"][0]["names"][0], "shop.example");
@@ -50,6 +51,7 @@ backends:
 ";
     let (context, _guard) = context();
     context.store.swap(compile(file, Some(&context.store.load())));
+    context.store.load().router.routes()[1].requests.record(0, Some(503));
     let server = start(loopback(), context).unwrap();
     let (_, routes) = json_of(server.address(), "/api/v1/routes").await;
     let expected = json!([
@@ -63,6 +65,7 @@ backends:
                 { "name": "demo", "weight": 3, "share": 0.75 },
                 { "name": "two", "weight": 1, "share": 0.25 },
             ],
+            "requests": {},
         },
         {
             "name": "rest",
@@ -71,6 +74,7 @@ backends:
             "matches": ["/*"],
             "filters": [],
             "backends": [{ "name": "two", "weight": 1, "share": 1.0 }],
+            "requests": { "5xx": 1 },
         },
     ]);
     assert_eq!(routes, expected);

@@ -162,10 +162,16 @@ impl ListenerCounters {
         self.requests[protocol as usize].totals()
     }
 
+    /// Requests that ended, whatever the client spoke, by class of status code.
+    pub fn all_requests(&self) -> [u64; CODE_CLASSES.len()] {
+        let [http1, http2] = Protocol::ALL.map(|protocol| self.requests(protocol));
+        std::array::from_fn(|class| http1[class] + http2[class])
+    }
+
     /// Requests that have begun and not ended.
     pub fn in_flight(&self) -> u64 {
         // In this order: one that ends meanwhile is still counted.
-        let ended: u64 = Protocol::ALL.into_iter().flat_map(|of| self.requests(of)).sum();
+        let ended: u64 = self.all_requests().iter().sum();
         self.traffic.totals()[BEGUN].saturating_sub(ended)
     }
 
@@ -285,5 +291,6 @@ mod tests {
         workers[0].request_ends(Protocol::Http1, None);
         assert_eq!(counters.in_flight(), 1);
         assert_eq!(counters.requests(Protocol::Http1), [0, 0, 0, 0, 0, 1]);
+        assert_eq!(counters.all_requests(), [0, 1, 0, 0, 0, 1]);
     }
 }
