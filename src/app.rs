@@ -326,7 +326,7 @@ async fn load(source: &Source, path: &Path) -> Result<Loaded, StartError> {
     });
     let loaded = loaded.await.map_err(StartError::Config)?;
     for warning in loaded.warnings.list() {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.0);
     }
     Ok(loaded)
 }

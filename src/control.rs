@@ -131,9 +131,18 @@ impl<E: Effects> Control<E> {
             Event::Unchanged(source) if self.source.load().refused.is_some() => {
                 self.consider(source, look).await;
             }
-            Event::Unchanged(source) => self.keep(&source, look),
+            Event::Unchanged(source) => {
+                let (span, generation) =
+                    (control_span::Reload::begin(), self.store.load().generation);
+                self.keep(&source, look);
+                span.done(generation, generation);
+            }
             Event::Followed => self.on_files(Look::of(Cause::Certificates)).await,
-            Event::Failed(error) => self.refuse(None, &Refusal::Unreadable(error), look),
+            Event::Failed(error) => {
+                let (span, refusal) = (control_span::Reload::begin(), Refusal::Unreadable(error));
+                span.refused(self.store.load().generation, &refusal);
+                self.refuse(None, &refusal, look);
+            }
         }
     }
 
@@ -203,19 +212,25 @@ impl<E: Effects> Control<E> {
     /// Gives what runs the present content of the files that it names, while the source says something else that was refused, or
     /// nothing: a certificate must not expire because somebody mistyped something.
     async fn renew(&mut self, look: Look) {
-        let running = self.store.load();
+        let (span, running) = (control_span::Reload::begin(), self.store.load());
         let renewed = match self.load(&self.running.source).await {
-            Ok(loaded) if loaded.model == *running.model => return,
+            Ok(loaded) if loaded.model == *running.model => {
+                return span.done(running.generation, running.generation);
+            }
             Ok(loaded) => self.swap(loaded, &running.config_hash, &running, look).await,
             Err(problems) => Err(Refusal::Invalid(problems)),
         };
         match renewed {
-            Ok(()) => self.source.store(source::Source {
-                loaded_at: Some(SystemTime::now()),
-                ..(*self.source.load()).clone()
-            }),
+            Ok(()) => {
+                span.done(self.store.load().generation, running.generation);
+                self.source.store(source::Source {
+                    loaded_at: Some(SystemTime::now()),
+                    ..(*self.source.load()).clone()
+                });
+            }
             Err(refusal) => {
                 let generation = running.generation;
+                span.refused(generation, &refusal);
                 let text = format!(
                     "files that generation {generation} names have changed, but cannot be used:\n{refusal}"
                 );
@@ -243,7 +258,7 @@ impl<E: Effects> Control<E> {
         look: Look,
     ) -> Result<(), Refusal> {
         for warning in loaded.warnings.list() {
-            tracing::warn!("{warning}");
+            tracing::warn!("{}", warning.0);
         }
         let impossible = |reason| Refusal::Impossible(format!("{}: {reason}", self.path));
         let model = Arc::new(loaded.model);

@@ -62,7 +62,7 @@ fn find_listener<'m>(
         let found = model.listeners.iter().find(|listener| *listener.name == *name);
         return found
             .map(|listener| (listener, false))
-            .ok_or_else(|| wrong(format!("{name}: there is no listener {name}")));
+            .ok_or_else(|| wrong(format!("{name}: there is none of this name")));
     }
     let port = request.port();
     let fitting: Vec<_> =

@@ -64,6 +64,8 @@ mod tls;
 mod traces;
 #[path = "e2e/traces_away.rs"]
 mod traces_away;
+#[path = "e2e/traces_kept.rs"]
+mod traces_kept;
 #[path = "e2e/upstream_tls.rs"]
 mod upstream_tls;
 #[path = "e2e/websocket.rs"]

@@ -37,7 +37,7 @@ pub(super) fn router(port: Port, context: Arc<AdminContext>, streams: Streams) -
         router = router.merge(dashboard::routes());
     }
     let list = list(port, &paths);
-    let not_found = async move |uri: Uri| nothing_here(uri.path(), &list);
+    let not_found = async move |uri: Uri| nothing_here(uri.path(), &paths, &list);
     // Layers come last, so that what has no route meets them too.
     let router = router.fallback(not_found).with_state(context).layer(Extension(streams));
     let router = match port {
@@ -114,11 +114,11 @@ fn may_change(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What there is, for those who asked for something else.
-fn nothing_here(asked: &str, list: &str) -> Response {
+/// What there is on the port, for those who asked for something else.
+fn nothing_here(asked: &str, paths: &[&'static Path], list: &str) -> Response {
     let error = "no such path";
     if asked.starts_with(API) {
-        let paths = PATHS.iter().map(|path| path.path);
+        let paths = paths.iter().map(|path| path.path);
         return Refusal::new(StatusCode::NOT_FOUND, error).allow(paths).into_response();
     }
     (StatusCode::NOT_FOUND, format!("{error}; there is\n{list}")).into_response()

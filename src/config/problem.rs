@@ -250,7 +250,7 @@ impl Collector {
     }
 }
 
-/// `text` as it may stand in a message: on one line, of bounded length, nothing invisible and no password in it.
+/// `text` as it may stand in a message: on one line, of bounded length, nothing invisible, and no password or query of a URL in it.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut out = String::new();
@@ -261,6 +261,11 @@ pub(super) fn shown(text: &str) -> String {
     {
         return format!("-----BEGIN {}-----…", shown(label));
     }
+    let is_scheme = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let is_url = text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme));
     // An authority that is one as it stands hides no password; one with a `/` in its password is none.
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((_, host)) = rest.rsplit_once('@')
@@ -268,6 +273,14 @@ pub(super) fn shown(text: &str) -> String {
     {
         out = format!("{}://…@", shown(scheme));
         text = host;
+    }
+    // What is asked of a URL may be a key: what stands before it says which URL it is.
+    let mut hidden = "";
+    if is_url
+        && let Some(at) = text.find(['?', '#'])
+        && text.len() > at + 1
+    {
+        (text, hidden) = (&text[..=at], "…");
     }
     for (count, c) in text.chars().enumerate() {
         if count == LONGEST {
@@ -285,6 +298,9 @@ pub(super) fn shown(text: &str) -> String {
             c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),
         }
+    }
+    if !out.ends_with('…') {
+        out.push_str(hidden);
     }
     out
 }

@@ -73,12 +73,12 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Nothing is at the path, or a link on the way leads nowhere.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}{} does not exist", if place == path { String::new() } else { format!("{}: ", path.display()) }, place.display())]
     Missing {
         /// The path, made absolute.
         path: PathBuf,
-        /// What exactly does not exist.
-        reason: String,
+        /// What exactly does not exist: the path, or something on the way to it.
+        place: PathBuf,
     },
     /// Something is at the path that cannot be read.
     #[error("{}: {reason}", path.display())]

@@ -61,8 +61,8 @@ fn backends(route: &Route) -> Value {
     let backends = route.targets.iter().map(|target| {
         let model = target.backend.model();
         let endpoints = model.endpoints.iter().map(|endpoint| {
-            let eligible = endpoint.weight > 0;
-            json!({ "url": endpoint.url.to_string(), "weight": endpoint.weight, "eligible": eligible })
+            let has_weight = endpoint.weight > 0;
+            json!({ "url": endpoint.url.to_string(), "weight": endpoint.weight, "hasWeight": has_weight })
         });
         json!({
             "name": &*model.name,

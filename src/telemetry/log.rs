@@ -97,20 +97,29 @@ impl Filter {
         self.lock().clone()
     }
 
-    /// Makes `text` count from now on.
+    /// Makes `text` count from now on, and logs that. Returns what it logged.
     ///
     /// # Errors
     /// When it is no filter.
-    pub fn set(&self, text: &str) -> Result<(), FilterError> {
+    pub fn set(&self, text: &str) -> Result<String, FilterError> {
         let text = text.trim();
         let filter = parse("log level", text)?;
         let mut present = self.lock();
+        let change = format!("log level {present} → {text}");
+        // A quieter filter would hide it afterwards; the one before may have been the quieter one.
+        let is_shown = tracing::enabled!(tracing::Level::INFO);
+        if is_shown {
+            tracing::info!("{change}");
+        }
         if let Some(apply) = self.0.apply.get() {
             let refuse = |error| FilterError::new("log level", text, format!("{error}"));
             apply(filter).map_err(refuse)?;
         }
+        if !is_shown {
+            tracing::info!("{change}");
+        }
         text.clone_into(&mut present);
-        Ok(())
+        Ok(change)
     }
 
     fn lock(&self) -> MutexGuard<'_, String> {
@@ -198,6 +207,10 @@ fn parse(origin: &str, filter: &str) -> Result<EnvFilter, FilterError> {
     let refuse = |reason: String| FilterError::new(origin, filter, reason);
     // A bare word that is no level would be taken for a module, and a misspelt level would silence everything.
     let directives: Vec<_> = filter.split(',').map(str::trim).collect();
+    // Without any, nothing would be logged; who wants that says `off`.
+    if directives.iter().all(|word| word.is_empty()) {
+        return Err(refuse("it is empty".to_owned()));
+    }
     let bare = |word: &&&str| !word.contains(['=', '[', ']', '{', '}']) && !word.contains("::");
     for word in directives.iter().filter(bare) {
         if *word != "outrigger" && word.parse::<LevelFilter>().is_err() {
@@ -334,10 +347,16 @@ mod tests {
             tracing::debug!("third");
             filter.set("off").unwrap();
             tracing::error!("fourth");
+            filter.set("warn,outrigger=info").unwrap();
         });
         let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
         let said = ["first", "second", "third", "fourth"].map(|word| text.contains(word));
         assert_eq!(said, [false, true, true, false], "{text}");
+        // Each change is told once, by whichever filter shows it.
+        let changes: Vec<_> =
+            text.lines().filter_map(|line| line.split_once("log level ")).map(|it| it.1).collect();
+        let [first, second] = ["info → warn,outrigger=debug", "warn,outrigger=debug → off"];
+        assert_eq!(changes, [first, second, "off → warn,outrigger=info"], "{text}");
     }
 
     #[test]
@@ -362,7 +381,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_level_is_refused_and_not_taken_for_a_module() {
-        for filter in ["inof", "info,degub", "outrigger=verbose", "outrigger::probe=loud"] {
+        for filter in ["inof", "info,degub", "outrigger=verbose", "outrigger::probe=loud", "", ","]
+        {
             let error = parse("--log-level", filter).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--log-level: `{filter}`: ")), "{error}");
             assert!(error.contains("expected a level (error, warn, info"), "{error}");

@@ -166,7 +166,7 @@ metrics! {
     ACCESS_LOG_DROPPED = Counter "outrigger_access_log_dropped_total" []
         "Lines of the access log that were dropped: their output is full, gone or too slow.";
     SPANS = Counter "outrigger_spans_total" ["outcome"]
-        "Spans of traces: exported: the collector took them; failed: it refused them, or not in time; dropped: too many waited.";
+        "Spans of traces: exported: the collector took them; failed: it refused them, or they could not be sent in time; dropped: they were never sent, for too many waited or traces had just been turned off.";
     LOG_DROPPED = Counter "outrigger_log_dropped_total" []
         "Lines of the process's own log that were dropped: standard error is too slow.";
     WORKER_DELAY = Histogram "outrigger_worker_delay_seconds" ["worker"]

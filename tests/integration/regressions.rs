@@ -86,7 +86,7 @@ fn every_row_has_one_place_and_the_rows_whose_features_exist_are_held() {
     let owed = [
         "R1 R2 R3 R4 R5 R6 R7 R8",
         "B1 B2 B3 B4 B5 B6 B7 B8 B9",
-        "H1 H2 H3 H4 T1 T2 T3 S1 S2 S3 S4 K1 K2 K4 O4",
+        "H1 H2 H3 H4 T1 T2 T3 S1 S2 S3 S4 K1 K2 K4 O1 O2 O3 O4",
     ];
     for id in owed.iter().flat_map(|ids| ids.split(' ')) {
         let row = rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is missing"));

@@ -1,7 +1,7 @@
 //! What health probes find, as the log and `/status` tell it.
 
 use crate::scene::config;
-use e2e::Outrigger;
+use e2e::{Connection, Outrigger, eventually};
 use testserver::{Server, Step};
 
 const PROBE: &str =
@@ -77,4 +77,36 @@ async fn panic_that_an_edit_brings_or_ends_is_logged() {
     outrigger.logged(CALM).await;
     assert_eq!((times(&outrigger, PANIC), times(&outrigger, CALM)), (1, 1));
     outrigger.stop().await;
+}
+
+/// Requests find out before probes do, or where there are none: that is told when it begins and when it ends, not for each of them.
+#[tokio::test]
+async fn an_endpoint_that_takes_no_connection_is_told_once_and_once_more_when_it_is_back() {
+    let endpoint = Server::builder().start().await.unwrap();
+    let yaml = config("Random", &[endpoint.url()], "");
+    let outrigger = Outrigger::start(&yaml).await;
+    let ask = async || {
+        let mut connection = Connection::open(outrigger.address()).await.unwrap();
+        let request = http::Request::get("/").body(bytes::Bytes::new().into()).unwrap();
+        connection.send(request).await.unwrap().status
+    };
+    endpoint.stop().await;
+    for _ in 0..5 {
+        assert_eq!(ask().await, 502);
+    }
+    let words = format!("endpoint {} of backend demo: ", endpoint.url().trim_end_matches('/'));
+    let (away, back) = (
+        format!("{words}passed over until a connect succeeds: "),
+        format!("{words}a connect succeeded, it serves again"),
+    );
+    let line = outrigger.logged(&away).await;
+    assert!(line.contains("WARN"), "{line}");
+    endpoint.restart().unwrap();
+    eventually("an answer", async || (ask().await == 200).then_some(())).await;
+    ask().await;
+    let line = outrigger.logged(&back).await;
+    assert!(line.contains("INFO"), "{line}");
+    let ended = outrigger.stop().await;
+    let times = |words: &str| ended.log.matches(words).count();
+    assert_eq!((times(&away), times(&back)), (1, 1), "{}", ended.log);
 }

@@ -32,7 +32,7 @@ pub fn backend(urls: &[String]) -> String {
 }
 
 /// A GET whose caller has traced it, or not.
-async fn get(outrigger: &Outrigger, path: &str, flags: &str) -> e2e::Answer {
+pub async fn get(outrigger: &Outrigger, path: &str, flags: &str) -> e2e::Answer {
     let mut connection = Connection::open(outrigger.address()).await.unwrap();
     let request = http::Request::get(path)
         .header("traceparent", format!("00-{TRACE}-{CALLER}-{flags}"))
@@ -42,7 +42,7 @@ async fn get(outrigger: &Outrigger, path: &str, flags: &str) -> e2e::Answer {
 }
 
 /// What the endpoint was told.
-fn told(answer: &e2e::Answer, field: &str) -> String {
+pub fn told(answer: &e2e::Answer, field: &str) -> String {
     let echo: Value = serde_json::from_slice(&answer.body).unwrap();
     let headers = echo["headers"].as_array().unwrap();
     let found = headers.iter().find(|header| header[0] == field);
@@ -274,6 +274,14 @@ async fn reloads_and_probes_have_spans() {
     let refused = reload("refused").await;
     assert!(refused.is_error, "{refused:#?}");
     assert_eq!(refused.get("outrigger.generation"), 2);
+    // A file that is gone is told as well, and a look that found nothing new.
+    std::fs::remove_file(outrigger.config()).unwrap();
+    let is_refused = |span: &&Span| span.get("outrigger.outcome") == "refused";
+    let both = |spans: &[Span]| (spans.iter().filter(is_refused).count() == 2).then_some(());
+    collector.until("the missing file", both).await;
+    outrigger.write(&traced.replace("RoundRobin", "Random"));
+    outrigger.logged("generation 2 stays").await;
+    assert_eq!(reload("unchanged").await.get("outrigger.generation"), 2);
     let ended = outrigger.stop().await;
     for line in ended.log.lines() {
         assert!(!line.contains("outrigger.probe"), "{line}");

@@ -17,10 +17,8 @@ pub(in crate::admin) async fn set_log_level(
     State(context): Context,
     filter: String,
 ) -> Result<StatusCode, (StatusCode, String)> {
-    let before = context.log.text();
-    context.log.set(&filter).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
-    let text = format!("log level {before} → {}", context.log.text());
-    tracing::info!("{text}");
+    let refuse = |error| (StatusCode::BAD_REQUEST, format!("{error}\n"));
+    let text = context.log.set(&filter).map_err(refuse)?;
     context.outlets.events.publish(Happened::to_process(EventKind::LogLevel, text));
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,7 +31,7 @@ fn parsed<T: FromStr>(
     name: &str,
     what: &str,
 ) -> Result<Option<T>, String> {
-    let parse = |text: &str| text.parse().map_err(|_| format!("{name} {text}: is not {what}"));
+    let parse = |text: &str| text.parse().map_err(|_| format!("{name}: {text:?} is not {what}"));
     query.one(name).map(parse).transpose()
 }
 
@@ -105,13 +105,13 @@ struct ExplainedBackend {
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what the explanation tells")]
 struct ExplainedEndpoint {
     url: String,
     weight: u32,
     /// Whether its weight allows requests.
-    eligible: bool,
+    has_weight: bool,
 }
 
 /// A match that does not take the request.

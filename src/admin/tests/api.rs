@@ -217,8 +217,8 @@ async fn a_question_about_a_request_is_passed_on_as_it_was_asked() {
     for (query, error) in [
         ("", "the parameter url is missing; an example: url=http://shop.example.com/cart"),
         ("?url=http://a/", "listener NAME is wanted"),
-        ("?url=http://a/&method=a%20b", "method a b: is not a method"),
-        ("?url=http://a/&clientAddress=a", "clientAddress a: is not an IP address"),
+        ("?url=http://a/&method=a%20b", r#"method: "a b" is not a method"#),
+        ("?url=http://a/&clientAddress=a", r#"clientAddress: "a" is not an IP address"#),
     ] {
         let (code, told) = json_of(server.address(), &format!("/api/v1/explain{query}")).await;
         assert_eq!((code, &told["error"]), (400, &json!(error)), "{query}");

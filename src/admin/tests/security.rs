@@ -57,6 +57,19 @@ async fn below_the_api_refusals_are_json() {
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["allowed"], json!(["GET", "HEAD"]));
 }
 
+#[tokio::test]
+async fn the_probes_port_names_its_own_paths_only() {
+    let (context, _guard) = context();
+    let probes = start_probes(loopback(), context).unwrap();
+    for path in ["/api/v1/nothing", "/api/v1/config"] {
+        let (code, body) = get(probes.address(), path).await;
+        let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{body}"));
+        assert_eq!((code, &body["allowed"]), (404, &json!(["/livez", "/readyz", "/metrics"])));
+    }
+    let (code, body) = get(probes.address(), "/nothing").await;
+    assert!(code == 404 && body.contains("/metrics") && !body.contains("/status"), "{body}");
+}
+
 /// Sends a request that would change something; gives status and body.
 async fn change(address: SocketAddr, request: &str, fields: &str, body: &str) -> (u16, String) {
     let length = body.len();
@@ -113,6 +126,13 @@ async fn the_log_level_is_changed_and_told() {
     assert_eq!(events[0].text, "log level info → warn,outrigger::probe=debug");
     let (code, said) = put("loud").await;
     assert!(code == 400 && said.contains("`loud` is no level"), "{code} {said}");
+    for nothing in ["", " \n", ","] {
+        let (code, said) = put(nothing).await;
+        assert!(
+            code == 400 && said.contains("expected a level (error, warn, info"),
+            "{code} {said}"
+        );
+    }
     let long = format!("info{}", ",outrigger=info".repeat(400));
     assert_eq!(put(&long).await.0, 413);
     assert_eq!(get(address, "/log-level").await.1, "warn,outrigger::probe=debug\n");

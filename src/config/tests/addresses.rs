@@ -50,7 +50,7 @@ fn a_bad_url_is_refused() {
     );
 }
 
-/// Only what stands before the host can be a password, even one that should have been percent-encoded.
+/// What stands before the host can be a password, even one that should have been percent-encoded, and what is asked behind a `?` a key.
 #[test]
 fn a_password_is_never_shown_and_nothing_else_is_hidden() {
     for (typed, shown) in [
@@ -58,8 +58,12 @@ fn a_password_is_never_shown_and_nothing_else_is_hidden() {
         ("http://user:p/w@a", "http://…@a"),
         ("http://user:p?w@a", "http://…@a"),
         ("http://user:p@w@a/b", "http://…@a/b"),
-        ("http://a:1/@b?x", "http://a:1/@b?x"),
-        ("http://a/b?to=c@d", "http://a/b?to=c@d"),
+        ("http://a:1/@b?x", "http://a:1/@b?…"),
+        ("http://a/b?to=c@d", "http://a/b?…"),
+        ("http://u:pw@a:4399/v1/traces?key=s3cret", "http://…@a:4399/v1/traces?…"),
+        ("http://a/b#s3cret", "http://a/b#…"),
+        ("http://a/b?", "http://a/b?"),
+        ("localhost:80/?x=1", "localhost:80/?x=1"),
     ] {
         let told = read(&url(typed)).unwrap_err();
         assert!(told.contains(&format!(": `{shown}` is not a URL of an endpoint: ")), "{told}");

@@ -140,12 +140,10 @@ fn components(path: &Path) -> VecDeque<OsString> {
 }
 
 fn failure(path: &Path, at: &Path, error: &io::Error) -> ReadError {
+    let place = if at == path { "it".to_owned() } else { at.display().to_string() };
     let path = path.to_owned();
-    let place = at.display();
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            ReadError::Missing { path, reason: format!("{place} does not exist") }
-        }
+        io::ErrorKind::NotFound => ReadError::Missing { path, place: at.to_owned() },
         io::ErrorKind::PermissionDenied => ReadError::Unreadable {
             path,
             reason: format!(

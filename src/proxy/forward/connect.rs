@@ -170,10 +170,9 @@ fn note<T>(
     endpoint: &Endpoint,
     connected: &Result<T, ConnectError>,
 ) {
-    let tell = |what: std::fmt::Arguments<'_>| {
-        let (url, name) = (endpoint.url(), backend.name());
-        let text = format!("endpoint {url} of backend {name}: {what}");
-        tracing::debug!("{text}");
+    let (url, name) = (endpoint.url(), backend.name());
+    let words = |what: std::fmt::Arguments<'_>| format!("endpoint {url} of backend {name}: {what}");
+    let publish = |text| {
         let events = &worker.shared.outlets.events;
         events.publish(Happened::to_endpoint(EventKind::PassOver, name, url, text));
     };
@@ -183,7 +182,9 @@ fn note<T>(
             let now = Nanos::now();
             if endpoint.connected(now) {
                 backend.refresh(now);
-                tell(format_args!("a connect succeeded, it serves again"));
+                let text = words(format_args!("a connect succeeded, it serves again"));
+                tracing::info!("{text}");
+                publish(text);
             }
         }
         // Our own want says nothing about the endpoint.
@@ -200,7 +201,9 @@ fn note<T>(
             let (_, is_first) = endpoint.connect_failed(now, error);
             backend.refresh(now);
             if is_first {
-                tell(format_args!("passed over until a connect succeeds: {error}"));
+                let text = words(format_args!("passed over until a connect succeeds: {error}"));
+                tracing::warn!("{text}");
+                publish(text);
             }
         }
     }
