@@ -70,6 +70,11 @@ pub struct Resolution {
     pub error: Option<String>,
 }
 
+/// The URL of the endpoint with this [label](Endpoint::label), in the form of [`Endpoint::url`].
+pub fn name(label: &str) -> &str {
+    label.strip_suffix('/').unwrap_or(label)
+}
+
 impl Endpoint {
     /// The state of an endpoint that was never seen before, counted by `workers` workers.
     pub fn new(url: EndpointUrl, workers: usize) -> Self {
@@ -102,7 +107,7 @@ impl Endpoint {
 
     /// Its URL in the form of [`Endpoint::url`].
     pub fn name(&self) -> &str {
-        self.label.strip_suffix('/').unwrap_or(&self.label)
+        name(&self.label)
     }
 
     /// Its URL as logs and tables show it.

@@ -3,7 +3,7 @@
 use super::Eligible;
 use super::eligible::Excluded;
 use crate::balancer::{Candidate, Evidence};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -206,18 +206,18 @@ impl Account {
     /// label.
     pub fn tell(&self, chosen: Option<&str>, most: usize) -> Value {
         let candidates = self.candidates.iter().take(most).map(
-            |one| json!({ "endpoint": name(&one.label), "score": one.score, "weight": one.weight }),
+            |one| json!({ "endpoint": endpoint::name(&one.label), "score": one.score, "weight": one.weight }),
         );
         let excluded = self.excluded.iter().take(most);
-        let excluded =
-            excluded.map(|(label, reason)| json!({ "endpoint": name(label), "reason": reason }));
+        let excluded = excluded
+            .map(|(label, reason)| json!({ "endpoint": endpoint::name(label), "reason": reason }));
         let (candidates, excluded): (Vec<_>, Vec<_>) = (candidates.collect(), excluded.collect());
         json!({
             "moreCandidates": self.count.saturating_sub(candidates.len()),
             "candidates": candidates,
             "moreExcluded": self.excluded_count.saturating_sub(excluded.len()),
             "excluded": excluded,
-            "chosen": chosen.map(name),
+            "chosen": chosen.map(endpoint::name),
             "equals": self.equals,
             "draw": self.draw.map(|(ticket, of)| json!({ "ticket": ticket, "of": of })),
             "hash": self.hash.map(|hash| json!({
@@ -231,9 +231,4 @@ impl Account {
             "how": self.how,
         })
     }
-}
-
-/// The URL of an endpoint with this label, in the form of the configuration.
-pub fn name(label: &str) -> &str {
-    label.strip_suffix('/').unwrap_or(label)
 }

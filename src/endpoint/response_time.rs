@@ -181,7 +181,8 @@ impl ResponseTime {
         self.answered.load(Relaxed).then(|| f32::from_bits(self.answers.load(Relaxed)))
     }
 
-    /// The average in nanoseconds; `None` before the first sample.
+    /// The average in nanoseconds, failures included; `None` before the first sample.
+    #[cfg(test)]
     pub fn nanos(&self, sensitivity: Sensitivity) -> Option<f32> {
         let average = Average::unpack(self.average.load(Relaxed));
         (average.samples > 0.0).then(|| self.value(average, sensitivity))

@@ -4,9 +4,11 @@ mod spans;
 
 use super::trace::Trace;
 use super::tries::{Past, Try};
-use crate::backend::decision::{TOLD, name};
+use crate::backend::decision::TOLD;
+use crate::endpoint::name;
 use crate::model::Scheme;
 use crate::telemetry::requests::{Sort, Told};
+use crate::telemetry::rfc3339;
 use http::{HeaderValue, Method};
 use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -179,12 +181,9 @@ fn attempt(one: &Past, started: Instant, most: usize) -> Value {
     told.into()
 }
 
-fn millis(duration: Duration) -> f64 {
+/// In milliseconds, to the microsecond.
+pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -360,7 +360,7 @@ impl Record {
                 .as_ref()
                 .map(|(_, uri)| uri.path_and_query().map_or("/", |target| target.as_str())),
             status: self.status.unwrap_or(CLIENT_CLOSED),
-            duration_ms: (duration.as_secs_f64() * 1e6).round() / 1e3,
+            duration_ms: kept::millis(duration),
             bytes: self.bytes,
             route: self.route.as_ref().map(|route| &*route.model.name),
             backend: self.backend().map(|backend| &**backend.name()),

@@ -1,7 +1,7 @@
 //! A request as spans: one for the request, one for each attempt (OpenTelemetry's semantic conventions for HTTP spans, stable).
 
 use super::{Kept, Target};
-use crate::backend::decision::name;
+use crate::endpoint::name;
 use crate::model::words::is_secret;
 use crate::proxy::trace::Trace;
 use crate::proxy::tries::{Named, Past};
