@@ -2,7 +2,11 @@
 {{- define "outrigger.podTemplate" -}}
 metadata:
   labels:
-    {{- include "outrigger.labels" . | nindent 4 }}
+    {{- /* Not the versions: a new chart with the same pods is no reason to replace them. */}}
+    {{- include "outrigger.selectorLabels" . | nindent 4 }}
+    {{- with .Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- with .Values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -55,7 +59,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- end }}
-  {{- with .Values.topologySpreadConstraints }}
+  {{- with ternary .Values.topologySpreadConstraints list (eq .Values.kind "Deployment") }}
   topologySpreadConstraints:
     {{- range . }}
     -
