@@ -147,18 +147,16 @@ cannot be understood is passed over here, unless nothing good could come of it.
 
 {{/* Whether its services are those of the whole cluster, or some, or none: Cluster, Namespaced or empty. */}}
 {{- define "outrigger.serviceScope" -}}
-{{- if .Values.rbac.create -}}
 {{- if eq .Values.rbac.scope "Cluster" -}}
 Cluster
 {{- else if include "outrigger.serviceNamespaces" . | fromJsonArray -}}
 Namespaced
 {{- end -}}
 {{- end -}}
-{{- end -}}
 
 {{/* Whether pods talk to the API server; empty if not. */}}
 {{- define "outrigger.usesApi" -}}
-{{- if and .Values.rbac.create (or .Values.rbac.events .Values.rbac.podAnnotation (include "outrigger.serviceScope" .)) -}}
+{{- if or .Values.rbac.events .Values.rbac.podAnnotation (eq .Values.configMap.source "Api") (include "outrigger.serviceScope" .) -}}
 true
 {{- end -}}
 {{- end -}}

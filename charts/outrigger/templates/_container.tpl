@@ -94,8 +94,13 @@ securityContext:
 {{ include "outrigger.containerBase" . }}
 args:
   - run
+  {{- if eq .Values.configMap.source "Api" }}
+  - --config-map
+  - {{ .Release.Namespace }}/{{ include "outrigger.configMapName" . }}
+  {{- else }}
   - --config
   - {{ include "outrigger.configPath" . }}
+  {{- end }}
   - --log-level
   - {{ .Values.log.level | quote }}
   - --log-format

@@ -136,6 +136,8 @@ fn config_path(container: &Value) -> Option<PathBuf> {
     let arguments: Vec<_> = list(&container["args"]).iter().map(text).collect();
     match arguments[..] {
         ["run", "--config", path, ..] | ["check", path] => Some(path.into()),
+        // By the API it is the same ConfigMap, which is mounted all the same.
+        ["run", "--config-map", _, ..] => Some("/etc/outrigger/config/config.yaml".into()),
         _ => None,
     }
 }

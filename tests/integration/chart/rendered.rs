@@ -249,8 +249,9 @@ fn rights_are_given_for_what_the_configuration_needs() {
     let events = render("default", &[]);
     assert!(!can_follow(only(&events, "Role")));
     assert_eq!(token(&events), true);
+    // Whoever makes the Roles himself.
     let without = render("default", &["--set", "rbac.create=false"]);
-    assert!(of_kind(&without, "Role").is_empty() && token(&without) == false);
+    assert!(of_kind(&without, "Role").is_empty() && token(&without) == true);
 
     let named = "config.backends[0].name=a,config.backends[0].service.namespace=shop,config.backends[0].service.name=a,\
                  config.backends[1].name=b,config.backends[1].service.name=b";
@@ -273,7 +274,10 @@ fn rights_are_given_for_what_the_configuration_needs() {
 
     let cluster = render("cluster-wide", &[]);
     assert!(can_follow(only(&cluster, "ClusterRole")));
-    assert!(of_kind(&cluster, "Role").is_empty());
+    // The one ConfigMap by the API.
+    let rules = &only(&cluster, "Role")["rules"];
+    assert_eq!(rules[0]["resourceNames"], json!(["demo-gateway"]));
+    assert!(!can_follow(only(&cluster, "Role")) && list(rules).len() == 1);
     // Nobody may write anything but Events, unless the values say so; nobody may read Secrets.
     for name in cases() {
         for role in ["Role", "ClusterRole"] {
