@@ -22,17 +22,22 @@
 {{- end }}
 {{- end -}}
 
+{{/* A name that a volume may have: (list KIND NAME). */}}
+{{- define "outrigger.volumeName" -}}
+{{- printf "outrigger-%s-%s" (index . 0) (index . 1) | replace "." "-" | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
 {{- define "outrigger.volumeMounts" -}}
 - name: outrigger-config
   mountPath: {{ include "outrigger.configPath" . | dir }}
   readOnly: true
 {{- range .Values.tls.secrets }}
-- name: outrigger-secret-{{ . | replace "." "-" }}
+- name: {{ include "outrigger.volumeName" (list "secret" .) }}
   mountPath: /etc/outrigger/tls/{{ . }}
   readOnly: true
 {{- end }}
 {{- range .Values.tls.configMaps }}
-- name: outrigger-configmap-{{ . | replace "." "-" }}
+- name: {{ include "outrigger.volumeName" (list "configmap" .) }}
   mountPath: /etc/outrigger/tls/{{ . }}
   readOnly: true
 {{- end }}
@@ -49,13 +54,13 @@
   configMap:
     name: {{ $configMap }}
 {{- range .Values.tls.secrets }}
-- name: outrigger-secret-{{ . | replace "." "-" }}
+- name: {{ include "outrigger.volumeName" (list "secret" .) }}
   secret:
     secretName: {{ . }}
     defaultMode: 0440
 {{- end }}
 {{- range .Values.tls.configMaps }}
-- name: outrigger-configmap-{{ . | replace "." "-" }}
+- name: {{ include "outrigger.volumeName" (list "configmap" .) }}
   configMap:
     name: {{ . }}
 {{- end }}
