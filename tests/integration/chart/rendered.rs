@@ -296,7 +296,7 @@ fn rights_are_given_for_what_the_configuration_needs() {
     }
 }
 
-/// One line in the pod of another chart.
+/// One line in the pod of another chart. K5: a Job with it completes.
 #[test]
 fn another_chart_takes_the_sidecar_with_one_line() {
     if !is_here() {
