@@ -132,13 +132,19 @@ cannot be understood is passed over here, unless nothing good could come of it.
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces whose services Outrigger may follow, as a JSON list. */}}
+{{/*
+The namespaces whose services Outrigger may follow, as a JSON list. Services of the mode ClusterIP are not followed; a namespace in another
+variable than POD_NAMESPACE is for `rbac.namespaces` to name.
+*/}}
 {{- define "outrigger.serviceNamespaces" -}}
 {{- $namespaces := .Values.rbac.namespaces -}}
 {{- if kindIs "slice" .Values.config.backends -}}
 {{- range .Values.config.backends -}}
 {{- if and (kindIs "map" .) (kindIs "map" (get . "service")) -}}
-{{- $namespaces = append $namespaces (get .service "namespace" | default $.Release.Namespace) -}}
+{{- $namespace := regexReplaceAll "^\\$\\{POD_NAMESPACE(:-.*)?\\}$" (get .service "namespace" | toString) $.Release.Namespace -}}
+{{- if and $namespace (not (contains "${" $namespace)) (ne (get .service "mode" | toString) "ClusterIP") -}}
+{{- $namespaces = append $namespaces $namespace -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -253,9 +253,16 @@ fn rights_are_given_for_what_the_configuration_needs() {
     let without = render("default", &["--set", "rbac.create=false"]);
     assert!(of_kind(&without, "Role").is_empty() && token(&without) == true);
 
-    let named = "config.backends[0].name=a,config.backends[0].service.namespace=shop,config.backends[0].service.name=a,\
-                 config.backends[1].name=b,config.backends[1].service.name=b";
-    let named = render("default", &["--set", named]);
+    let backend = |service: Value| json!({ "name": "a", "service": service });
+    let backends = json!([
+        backend(json!({ "namespace": "shop", "name": "a", "port": 80 })),
+        backend(json!({ "namespace": "shop", "name": "b", "port": 80 })),
+        backend(json!({ "namespace": "${POD_NAMESPACE}", "name": "c", "port": 80 })),
+        backend(json!({ "namespace": "${OTHER}", "name": "d", "port": 80 })),
+        backend(json!({ "namespace": "blog", "name": "e", "port": 80, "mode": "ClusterIP" })),
+    ]);
+    let named = format!("config.backends={backends}");
+    let named = render("default", &["--set-json", &named]);
     let roles = of_kind(&named, "Role");
     let namespaces: Vec<_> = roles
         .iter()
