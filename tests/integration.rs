@@ -6,6 +6,8 @@
 mod admin;
 #[path = "integration/architecture.rs"]
 mod architecture;
+#[path = "integration/chart.rs"]
+mod chart;
 #[path = "integration/charts.rs"]
 mod charts;
 #[path = "integration/command_line.rs"]
