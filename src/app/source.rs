@@ -1,0 +1,111 @@
+//! Where the configuration comes from, and what Kubernetes adds to it.
+
+use super::{RESOLVE_AT_MOST, StartError};
+use crate::config::watch::{Options, Source, Watcher, mount_warning};
+use crate::config::{self, Expired, Loaded, Surroundings};
+use crate::control::{Input, patiently};
+use crate::kubernetes::{ConfigMapKey, Connection, Discovery, Reporter, ThisPod};
+use crate::lifecycle::Lifecycle;
+use crate::model::Model;
+use crate::snapshot::source::{self, SourceStatus};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Where a configuration is.
+#[derive(Clone, Debug)]
+pub enum Configuration {
+    /// In a file.
+    File(PathBuf),
+    /// In a ConfigMap of Kubernetes, read by the API.
+    ConfigMap(ConfigMapKey),
+}
+
+impl From<PathBuf> for Configuration {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+/// A configuration that was read, and is followed.
+pub(super) struct Opened {
+    pub(super) source: Source,
+    pub(super) watcher: Input,
+    /// What it is called, for people.
+    pub(super) name: String,
+    /// The folder from which relative paths in it are seen.
+    pub(super) folder: PathBuf,
+}
+
+/// Reads `configuration`, and follows it from then on.
+pub(super) async fn open(
+    configuration: Configuration,
+    kubernetes: &Connection,
+) -> Result<Opened, StartError> {
+    match configuration {
+        Configuration::File(path) => {
+            let path = std::path::absolute(path)?;
+            let (source, watcher) = Watcher::start(&path, Options::default())?;
+            if let Some(warning) = mount_warning(&path) {
+                tracing::warn!("{warning}");
+            }
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let watcher = Input::File(watcher);
+            Ok(Opened { source, watcher, name: path.display().to_string(), folder })
+        }
+        Configuration::ConfigMap(key) => {
+            let name = key.to_string();
+            let (source, watcher) = Input::config_map(kubernetes, key).await?;
+            Ok(Opened { source, watcher, name, folder: std::env::current_dir()? })
+        }
+    }
+}
+
+/// Reports on this pod, if it is one, beginning with the hash of what runs.
+pub(super) fn reporter(kubernetes: &Connection, hash: &str) -> Reporter {
+    let pod = ThisPod::told_by(|name| std::env::var(name).ok());
+    let reporter = pod.map_or_else(Reporter::default, |pod| Reporter::start(kubernetes, pod));
+    reporter.runs(hash);
+    reporter
+}
+
+pub(super) async fn load(source: &Source, name: &str, folder: &Path) -> Result<Loaded, StartError> {
+    let loaded = patiently(|| {
+        // Other hosts need the process, even where a certificate is too old.
+        let surroundings =
+            Surroundings { expired: Expired::Warned, ..Surroundings::within(folder) };
+        config::load(&source.bytes, name, &surroundings)
+    });
+    let loaded = loaded.await.map_err(StartError::Config)?;
+    for warning in loaded.warnings.list() {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
+}
+
+/// Gives the backends of `model` the endpoints that their Services have, if they are known soon. Until they are, the process is
+/// not ready.
+pub(super) async fn discover(
+    model: &mut Model,
+    lifecycle: &Lifecycle,
+    kubernetes: &Connection,
+) -> Discovery {
+    let has_services = model.backends.iter().any(|backend| backend.source.followed().is_some());
+    let gate = has_services.then(|| lifecycle.hold_ready("endpoints from Kubernetes"));
+    let mut discovery = Discovery::new(kubernetes.clone(), gate);
+    discovery.follow(&[model]);
+    discovery.settle(RESOLVE_AT_MOST).await;
+    discovery.fill(model);
+    discovery
+}
+
+pub(super) fn source_status(name: &str, hash: String) -> Arc<SourceStatus> {
+    let status = SourceStatus::default();
+    status.store(source::Source {
+        path: name.to_owned(),
+        hash: Some(hash),
+        loaded_at: Some(SystemTime::now()),
+        refused: None,
+    });
+    Arc::new(status)
+}
