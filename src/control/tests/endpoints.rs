@@ -79,8 +79,10 @@ async fn an_edit_changes_what_it_says_and_no_endpoint_of_a_service() {
         running.write("config.yaml", &format!("# a comment\n{SERVED}"));
         running.until("the look", |running| running.source.counts() == (0, 0, 1)).await;
         assert_eq!(running.store.load().generation, 1);
-        running
-            .write("config.yaml", &SERVED.replace("name: web,", "name: web, algorithm: Random,"));
+        running.write(
+            "config.yaml",
+            &SERVED.replace("name: web, service", "name: web, algorithm: Random, service"),
+        );
         running.until("the edit", |running| running.store.load().generation == 2).await;
         assert_eq!(running.hosts(), ["10.0.0.1"], "they were there from the beginning");
         let reloads = running.source.history.list();
