@@ -95,7 +95,7 @@ pub(super) async fn discover(
     let mut discovery = Discovery::new(kubernetes.clone(), gate);
     discovery.follow(&[model]);
     discovery.settle(RESOLVE_AT_MOST).await;
-    discovery.fill(model);
+    discovery.take(model);
     discovery
 }
 
@@ -108,4 +108,67 @@ pub(super) fn source_status(name: &str, hash: String) -> Arc<SourceStatus> {
         refused: None,
     });
     Arc::new(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::testing::FakeApi;
+    use serde_json::json;
+
+    const SERVED: &str = "
+listeners: [{ name: http, address: '127.0.0.1:1' }]
+backends: [{ name: web, service: { namespace: shop, name: web, port: http } }]
+";
+
+    fn model() -> Model {
+        config::load(SERVED.as_bytes(), "config.yaml", &Surroundings::none()).unwrap().model
+    }
+
+    async fn api() -> FakeApi {
+        let api = FakeApi::start().await;
+        let slice = json!({
+            "metadata": { "labels": { "kubernetes.io/service-name": "web" } },
+            "addressType": "IPv4",
+            "endpoints": [{ "addresses": ["10.0.0.1"] }],
+            "ports": [{ "name": "http", "port": 8080 }],
+        });
+        api.put("namespaces/shop/endpointslices", "web-1", slice);
+        api
+    }
+
+    #[tokio::test]
+    async fn a_process_begins_with_the_endpoints_of_its_services_where_it_can() {
+        let (api, lifecycle, mut model) = (api().await, Lifecycle::new(), model());
+        let _starting = lifecycle.hold_ready("configuration");
+        let kubernetes = Connection::plain(api.address());
+        let mut discovery = discover(&mut model, &lifecycle, &kubernetes).await;
+        assert_eq!(model.backends[0].endpoints[0].url.to_string(), "http://10.0.0.1:8080");
+        assert_eq!(lifecycle.held_by(), ["configuration", "endpoints from Kubernetes"]);
+        discovery.in_use();
+        assert_eq!(lifecycle.held_by(), ["configuration"]);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_may_not_ask_begins_without_endpoints_and_is_not_ready() {
+        let (api, lifecycle, mut model) = (api().await, Lifecycle::new(), model());
+        api.refuse(Some((403, "Forbidden")));
+        let kubernetes = Connection::plain(api.address());
+        let mut discovery = discover(&mut model, &lifecycle, &kubernetes).await;
+        discovery.in_use();
+        assert_eq!(model.backends[0].endpoints, []);
+        assert_eq!(lifecycle.held_by(), ["endpoints from Kubernetes"]);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_without_services_asks_nobody() {
+        let api = api().await;
+        let (lifecycle, kubernetes) = (Lifecycle::new(), Connection::plain(api.address()));
+        let text = SERVED.replace("port: http", "port: 80, mode: ClusterIP");
+        let loaded = config::load(text.as_bytes(), "config.yaml", &Surroundings::none());
+        let mut model = loaded.unwrap().model;
+        discover(&mut model, &lifecycle, &kubernetes).await;
+        assert_eq!(model.backends[0].endpoints[0].url.to_string(), "http://web.shop.svc");
+        assert_eq!((lifecycle.held_by(), api.requests()), (Vec::new(), Vec::new()));
+    }
 }

@@ -31,7 +31,7 @@ impl<E: Effects> Control<E> {
     pub(super) async fn on_endpoints(&mut self) {
         let running = self.store.load();
         let mut model = (*running.model).clone();
-        self.discovery.fill(&mut model);
+        self.discovery.take(&mut model);
         if model != *running.model {
             let changes = changes(&running.model, &model, self.workers).join("; ");
             match running.with_endpoints(Arc::new(model), self.workers) {

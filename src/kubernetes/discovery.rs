@@ -28,8 +28,8 @@ pub struct Discovery {
     followed: BTreeMap<Service, Task>,
     /// Held until the endpoints of all Services have been known once.
     gate: Option<ReadyGuard>,
-    /// The version of the board that was filled in last, and when.
-    filled: (u64, Option<Instant>),
+    /// The version of the board that was taken last, and when.
+    taken: (u64, Option<Instant>),
 }
 
 /// What is known of each Service.
@@ -43,14 +43,14 @@ struct Board {
 
 impl Discovery {
     /// Follows nothing yet. `gate` keeps the process from getting ready until the endpoints of all Services that it follows by then are
-    /// known and [filled in](Discovery::fill).
+    /// known and [in use](Discovery::in_use).
     pub fn new(connection: Connection, gate: Option<ReadyGuard>) -> Self {
         Self {
             connection,
             board: Arc::default(),
             followed: BTreeMap::new(),
             gate,
-            filled: (0, None),
+            taken: (0, None),
         }
     }
 
@@ -86,9 +86,9 @@ impl Discovery {
         let _ = tokio::time::timeout(at_most, version.wait_for(|_| asked())).await;
     }
 
-    /// Waits for endpoints that [`Discovery::fill`] has not filled in. Cancel safe.
+    /// Waits for endpoints that were not [taken](Discovery::take). Cancel safe.
     pub async fn changed(&self) {
-        let (seen, at) = self.filled;
+        let (seen, at) = self.taken;
         let mut version = self.board.version.subscribe();
         // Cannot fail: the sender lives as long as `self`.
         let _ = version.wait_for(|version| *version != seen).await;
@@ -97,9 +97,14 @@ impl Discovery {
         }
     }
 
+    /// [Fills](Discovery::fill) `model`, which runs or is about to: what is known now is no [change](Discovery::changed) any more.
+    pub fn take(&mut self, model: &mut Model) {
+        self.taken = (*self.board.version.borrow(), Some(Instant::now()));
+        self.fill(model);
+    }
+
     /// Gives each backend of `model` that has its endpoints from a Service those that are known.
-    pub fn fill(&mut self, model: &mut Model) {
-        self.filled = (*self.board.version.borrow(), Some(Instant::now()));
+    pub fn fill(&self, model: &mut Model) {
         let known = self.board.lock();
         for backend in &mut model.backends {
             if let Some(service) = backend.source.followed() {
@@ -108,9 +113,9 @@ impl Discovery {
         }
     }
 
-    /// What was filled in is in use: opens the gate if nothing is missing.
+    /// What was taken is in use: opens the gate if nothing is missing.
     pub fn in_use(&mut self) {
-        let is_newest = self.filled.0 == *self.board.version.borrow();
+        let is_newest = self.taken.0 == *self.board.version.borrow();
         let known = self.board.lock();
         let knows = |service| known.get(service).is_some_and(Option::is_some);
         if self.gate.is_some() && is_newest && self.followed.keys().all(knows) {

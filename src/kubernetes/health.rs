@@ -1,6 +1,6 @@
 //! How well the watches do: counted for `/metrics`, and said once in the log.
 
-use crate::telemetry::metrics::{self, Sample, Value};
+use crate::telemetry::metrics::{self, Sample};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -215,17 +215,15 @@ impl Watches {
                 true => 0.0,
                 false => standing.at.elapsed().as_secs_f64(),
             });
-            if let Some(oldest) = ages.reduce(f64::max) {
+            let oldest = ages.reduce(f64::max);
+            if let Some(oldest) = oldest {
                 samples.push(Sample::by(&metrics::WATCH_AGE, resource.name(), oldest));
             }
             for reason in Reason::ALL {
                 let count = self.errors(resource, reason);
-                if count > 0 {
-                    samples.push(Sample {
-                        metric: &metrics::WATCH_ERRORS,
-                        labels: vec![resource.name().into(), reason.name().into()],
-                        value: Value::Number(count as f64),
-                    });
+                // From zero on: who looks for an increase does not see the first otherwise.
+                if count > 0 || oldest.is_some() {
+                    samples.push(Sample::watch_errors(resource.name(), reason.name(), count));
                 }
             }
         }
@@ -305,6 +303,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::Value;
     use std::time::Duration;
 
     fn age(watches: &Watches) -> Option<f64> {

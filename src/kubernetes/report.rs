@@ -117,7 +117,7 @@ impl Writer {
     async fn run(mut self, mut reports: mpsc::Receiver<Report>) {
         let mut backoff = Backoff::new();
         // An Event that is late is none; the annotation has to be true in the end.
-        let mut hash: Option<String> = None;
+        let (mut hash, mut last) = (None, None);
         loop {
             let report = tokio::select! {
                 report = reports.recv() => match report {
@@ -137,8 +137,10 @@ impl Writer {
                     );
                     continue;
                 }
+                Some(Report::Runs(now)) if last.as_ref() == Some(&now) => continue,
                 Some(Report::Runs(now)) => {
                     backoff.reset();
+                    last = Some(now.clone());
                     hash = Some(now);
                 }
                 None => {}

@@ -43,6 +43,8 @@ struct Store {
     forgotten: u64,
     /// Answered instead of anything else.
     refusal: Option<(u16, &'static str)>,
+    /// Whether watches are forbidden.
+    without_watch: bool,
     /// Watches of an older one break off.
     cut: u64,
     /// Whether connections break before an answer.
@@ -107,6 +109,14 @@ impl FakeApi {
         self.change(|store| store.refusal = refusal);
     }
 
+    /// Allows lists and no watches.
+    pub fn forbid_watches(&self) {
+        self.change(|store| {
+            store.without_watch = true;
+            store.cut += 1;
+        });
+    }
+
     /// Breaks all watches off in the middle.
     pub fn cut(&self) {
         self.change(|store| store.cut += 1);
@@ -167,6 +177,9 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Re
         }
         if let Some((code, reason)) = store.refusal {
             return Ok(status(code, reason));
+        }
+        if store.without_watch && query.contains("watch=") {
+            return Ok(status(403, "Forbidden"));
         }
     }
     if parts.method != Method::GET {

@@ -55,7 +55,7 @@ impl Followed {
     }
 
     fn fill(&mut self) -> Vec<String> {
-        self.discovery.fill(&mut self.model);
+        self.discovery.take(&mut self.model);
         let endpoints = self.model.backends[0].endpoints.iter();
         endpoints.map(|endpoint| endpoint.url.host.to_string()).collect()
     }
@@ -149,6 +149,16 @@ async fn what_is_known_is_kept_while_the_api_server_is_away_or_refuses_and_mende
     followed.api.refuse(None);
     followed.api.put(SLICES, "web-1", slice("web", &["10.0.0.7"]));
     followed.until(&["10.0.0.7"]).await;
+}
+
+#[tokio::test]
+async fn without_the_right_to_watch_lists_have_to_do() {
+    let mut followed = Followed::start("http", &["10.0.0.1"]).await;
+    followed.until(&["10.0.0.1"]).await;
+    followed.api.forbid_watches();
+    followed.until_counted(Reason::Forbidden, 1).await;
+    followed.api.put(SLICES, "web-1", slice("web", &["10.0.0.2"]));
+    followed.until(&["10.0.0.2"]).await;
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ pub(super) async fn follow<K>(
 {
     let mut backoff = Backoff::new();
     loop {
-        // Everything is listed again only if the API server does not remember what was last.
+        // Everything is listed again only if we cannot go on from what we know.
         let failure = match begin(connection, selection).await {
             Ok(mut known) => {
                 tell(Ok(&known.objects));
@@ -113,7 +113,7 @@ where
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_, K> {
-    /// Hears of changes, over one watch after the other, until the API server has forgotten where we are.
+    /// Hears of changes, over one watch after the other, as long as the API server lets us go on from where we are.
     async fn hear(
         &mut self,
         watch: &Watch,
@@ -126,12 +126,20 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_,
                 Ok(()) if began.elapsed() >= SHORT => {}
                 // Who ends it at once would be asked without end.
                 Ok(()) => backoff.pause().await,
-                Err(failure) if failure.reason == Reason::Expired => return failure,
-                Err(failure) => {
-                    watch.failed(&failure);
-                    tell(Err(&failure));
-                    backoff.pause().await;
-                }
+                Err(failure) => match failure.reason {
+                    Reason::Unreachable | Reason::Timeout => {
+                        watch.failed(&failure);
+                        tell(Err(&failure));
+                        backoff.pause().await;
+                    }
+                    // What we know may be too old, or a role allows lists and no watches: then lists have to do.
+                    Reason::Setup
+                    | Reason::Unauthorized
+                    | Reason::Forbidden
+                    | Reason::Expired
+                    | Reason::Refused
+                    | Reason::Malformed => return failure,
+                },
             }
         }
     }

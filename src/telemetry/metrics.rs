@@ -62,6 +62,12 @@ impl Sample {
         Self::by(&TASKS, runtime, alive as f64)
     }
 
+    /// A sample of [`WATCH_ERRORS`].
+    pub fn watch_errors(resource: &'static str, reason: &'static str, count: u64) -> Self {
+        let labels = vec![resource.into(), reason.into()];
+        Self { metric: &WATCH_ERRORS, labels, value: Value::Number(count as f64) }
+    }
+
     /// Samples of [`SPANS`], one for each thing that may become of a span.
     pub fn spans(counts: SpanCounts) -> [Self; 3] {
         let SpanCounts { exported, failed, dropped } = counts;
