@@ -22,7 +22,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => Configuration::File(arguments.source.path()?),
     };
     let options = Options { config, loopback_only: false, observer: None };
-    let app = App::start(options).map_err(|error| explain(&error))?;
+    let app = App::start(options).map_err(|error| match (&error, &arguments.config_map) {
+        (StartError::Read(_), Some(_)) => Failure::new(Reason::Configuration, &error).hint(
+            "the ConfigMap has to be there, and the account may have to be given get, list and watch on it",
+        ),
+        (_, _) => explain(&error),
+    })?;
     end(app.join())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long the first answer of the API server is waited for.
-const FIRST_AT_MOST: Duration = Duration::from_secs(30);
+const FIRST_AT_MOST: Duration = Duration::from_secs(15);
 
 /// Yields the configuration whenever it may be another, and says when a file that it names is.
 #[derive(Debug)]
