@@ -206,7 +206,7 @@ fn the_scheme_is_that_of_the_configuration_and_the_weight_one() {
     let service = Service { scheme: Scheme::Https, ..by_name() };
     let found = find(&service, &[slice("IPv4", json!([ready("10.0.0.1")]))], None);
     let expected = service.endpoint("10.0.0.1", 8080, None);
-    assert_eq!(found.endpoints, [expected.clone()]);
+    assert_eq!(found.endpoints[0], expected);
     assert_eq!(expected.url.to_string(), "https://10.0.0.1:8080");
     assert_eq!(expected.weight, 1);
 }
