@@ -7,19 +7,22 @@ mod balance;
 mod flush;
 mod phases;
 mod ports;
+mod source;
 mod traces;
 
+pub use source::Configuration;
+
 use crate::admin::{AdminContext, BoundListener, Explain, ExplainQuery};
-use crate::config::watch::{Options as WatchOptions, ReadError, Source, Watcher, mount_warning};
-use crate::config::{self, Expired, Loaded, Problems, Surroundings};
-use crate::control::{Control, Effects, Origin, patiently, worker_count};
+use crate::config::watch::ReadError;
+use crate::config::{self, Loaded, Problems};
+use crate::control::{Control, Effects, Origin, worker_count};
 use crate::explain::{Case, Question, Request};
+use crate::kubernetes::{Connection, Watches};
 use crate::lifecycle::{Drain, Lifecycle, Phase, ReadyGuard, Signals, raise_open_files};
 use crate::model::{Listener, Model};
 use crate::probe;
 use crate::proxy::{Proxy, Threads};
 use crate::snapshot::history::{Cause, Outcome, Reload};
-use crate::snapshot::source::{self, SourceStatus};
 use crate::snapshot::{Snapshot, Store};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events::{EventKind, Happened};
@@ -29,10 +32,10 @@ use crate::telemetry::observe::Observer;
 use crate::telemetry::traces::Exporter;
 use crate::telemetry::{Outlets, control_span};
 use ports::{Ports, Prepared};
+use source::{Opened, discover, load, open, reporter, source_status};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -43,8 +46,8 @@ const RESOLVE_AT_MOST: Duration = Duration::from_secs(1);
 /// What to run.
 #[derive(Clone)]
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// Where the configuration is.
+    pub config: Configuration,
     /// Whether ports on other than loopback addresses are refused: listeners, admin and probes.
     pub loopback_only: bool,
     /// Told of every request that ended.
@@ -186,12 +189,10 @@ impl Running {
             Ok(files) => tracing::debug!("{files}"),
             Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
         }
-        let path = std::path::absolute(&options.config)?;
-        let (source, watcher) = Watcher::start(&path, WatchOptions::default())?;
-        if let Some(warning) = mount_warning(&path) {
-            tracing::warn!("{warning}");
-        }
-        let Loaded { model, files: named, .. } = load(&source, &path).await?;
+        let kubernetes = Connection::inferred();
+        let Opened { source, watcher, name, folder } = open(options.config, &kubernetes).await?;
+        let Loaded { mut model, files: named, .. } = load(&source, &name, &folder).await?;
+        let mut discovery = discover(&mut model, &lifecycle, &kubernetes).await;
         let workers = worker_count(&model);
         lifecycle.set_drain(Drain {
             delay: model.shutdown.drain_delay,
@@ -199,10 +200,11 @@ impl Running {
         });
         let hash = config::hash(&source.bytes);
         let snapshot = Snapshot::compile(Arc::new(model), hash.clone(), None, workers)
-            .map_err(|reason| StartError::Compile(format!("{}: {reason}", path.display())))?;
+            .map_err(|reason| StartError::Compile(format!("{name}: {reason}")))?;
         probe::resolve_all(&snapshot, RESOLVE_AT_MOST).await;
         let store = Arc::new(Store::new(snapshot));
-        let status = source_status(&path, hash.clone());
+        discovery.in_use();
+        let status = source_status(&name, hash.clone());
 
         let outlets = Outlets::default();
         let access_log = Arc::new(AccessLog::start()?);
@@ -220,7 +222,7 @@ impl Running {
             lifecycle: lifecycle.clone(),
             workers,
             listeners: Arc::new(Vec::new),
-            extra: samples(&proxy, &access_log, &outlets.exporter),
+            extra: samples(&proxy, &access_log, &outlets.exporter, kubernetes.watches()),
             explain: explain(&store),
             log: Filter::of_process(),
             outlets: outlets.clone(),
@@ -237,14 +239,14 @@ impl Running {
                 proxy.end();
                 threads.join();
                 access_log.finish();
-                return Err(StartError::Port(format!("{}: {reason}", path.display())));
+                return Err(StartError::Port(format!("{name}: {reason}")));
             }
         };
         ports.commit(prepared, &store.load());
         let bound = ports.bound();
-        let start = Reload::new(Outcome::Accepted, Cause::Start, 1, Some(hash));
+        let start = Reload::new(Outcome::Accepted, Cause::Start, 1, Some(hash.clone()));
         status.history.note(Reload { duration: began.elapsed(), ..start });
-        let text = format!("generation 1 runs: {}", path.display());
+        let text = format!("generation 1 runs: {name}");
         outlets.events.publish(Happened::to_process(EventKind::Reload, text));
         let origin = Origin { source, files: named };
         let control = Control {
@@ -252,11 +254,14 @@ impl Running {
             source: status,
             lifecycle,
             watcher,
+            discovery,
             running: origin.clone(),
             latest: origin,
             effects: ports,
             outlets,
-            path: path.display().to_string(),
+            reporter: reporter(&kubernetes, &hash),
+            path: name,
+            folder,
             workers,
         };
         Ok(Self { control, signals, proxy, threads, access_log, starting, bound })
@@ -317,31 +322,6 @@ fn in_flight(snapshot: &Snapshot) -> usize {
     members.map(|member| member.endpoint.in_flight() as usize).sum()
 }
 
-async fn load(source: &Source, path: &Path) -> Result<Loaded, StartError> {
-    let name = path.display().to_string();
-    let loaded = patiently(|| {
-        // Other hosts need the process, even where a certificate is too old.
-        let surroundings = Surroundings { expired: Expired::Warned, ..Surroundings::of(path) };
-        config::load(&source.bytes, &name, &surroundings)
-    });
-    let loaded = loaded.await.map_err(StartError::Config)?;
-    for warning in loaded.warnings.list() {
-        tracing::warn!("{}", warning.0);
-    }
-    Ok(loaded)
-}
-
-fn source_status(path: &Path, hash: String) -> Arc<SourceStatus> {
-    let status = SourceStatus::default();
-    status.store(source::Source {
-        path: path.display().to_string(),
-        hash: Some(hash),
-        loaded_at: Some(SystemTime::now()),
-        refused: None,
-    });
-    Arc::new(status)
-}
-
 /// Explains requests by the snapshot that runs when it is asked.
 fn explain(store: &Arc<Store>) -> Arc<Explain> {
     let store = Arc::clone(store);
@@ -360,9 +340,10 @@ fn samples(
     proxy: &Proxy,
     access_log: &Arc<AccessLog>,
     exporter: &Exporter,
+    watches: &Arc<Watches>,
 ) -> Arc<dyn Fn() -> Vec<Sample> + Send + Sync> {
     let (proxy, access_log) = (proxy.clone(), Arc::clone(access_log));
-    let exporter = exporter.clone();
+    let (exporter, watches) = (exporter.clone(), Arc::clone(watches));
     let control = tokio::runtime::Handle::current().metrics();
     Arc::new(move || {
         let mut samples = vec![
@@ -377,6 +358,7 @@ fn samples(
         samples.extend(Sample::by_code(&metrics::REQUESTS_ANSWERED, &shared.own_answers));
         samples.extend(Sample::spans(exporter.counts()));
         samples.extend(Sample::worker_delays(&shared.delays));
+        samples.extend(watches.samples());
         samples
     })
 }

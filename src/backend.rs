@@ -45,7 +45,7 @@ const MAX_REPICKS: usize = 8;
 #[derive(Debug)]
 pub struct Backend {
     model: model::Backend,
-    /// There exactly when an endpoint has an `https` URL.
+    /// There exactly when TLS is spoken to endpoints that it has or may come to have.
     tls: Option<Arc<Client>>,
     members: Vec<Member>,
     /// The index of each member.

@@ -4,16 +4,20 @@
 //! implements.
 
 pub mod changes;
+mod endpoints;
 mod expiry;
+mod input;
 mod patience;
 #[cfg(test)]
 mod tests;
 
+pub use input::{ConfigMapInput, Input};
 pub use patience::patiently;
 
 use crate::backend::Member;
-use crate::config::watch::{Event, ReadError, Source, Watcher};
+use crate::config::watch::{Event, ReadError, Source};
 use crate::config::{self, Loaded, Problems, Surroundings};
+use crate::kubernetes::{Discovery, Reporter};
 use crate::lifecycle::{Drain, Lifecycle};
 use crate::model::Model;
 use crate::snapshot::history::{Cause, Outcome, Reload};
@@ -25,7 +29,7 @@ use changes::changes;
 use serde_json::json;
 use std::collections::HashSet;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -80,7 +84,9 @@ pub struct Control<E> {
     /// Told of new drain times; asks for reloads.
     pub lifecycle: Lifecycle,
     /// Yields the source's content, and follows the files that it names.
-    pub watcher: Watcher,
+    pub watcher: Input,
+    /// Yields the endpoints of Services.
+    pub discovery: Discovery,
     /// What runs.
     pub running: Origin,
     /// What was read last, whether it runs or not.
@@ -89,8 +95,12 @@ pub struct Control<E> {
     pub effects: E,
     /// Told of reloads.
     pub outlets: Outlets,
+    /// Told what became of edits, if Kubernetes is to know.
+    pub reporter: Reporter,
     /// The source's path, for people.
     pub path: String,
+    /// The folder from which relative paths in it are seen.
+    pub folder: PathBuf,
     /// The number of running workers.
     pub workers: usize,
 }
@@ -119,6 +129,7 @@ impl<E: Effects> Control<E> {
                     asked = Cause::Signal;
                     self.watcher.force();
                 }
+                () = self.discovery.changed() => self.on_endpoints().await,
                 _ = days.tick() => expiry::tell(&self.store.load(), SystemTime::now()),
             }
         }
@@ -186,16 +197,19 @@ impl<E: Effects> Control<E> {
             }
         }
         self.follow();
+        self.follow_services();
     }
 
-    async fn load(&self, source: &Source) -> Result<Loaded, Problems> {
+    async fn load(&mut self, source: &Source) -> Result<Loaded, Problems> {
         let running = Arc::clone(&self.store.load().model);
-        patiently(|| {
+        let mut loaded = patiently(|| {
             let surroundings =
-                Surroundings { running: Some(&running), ..Surroundings::of(Path::new(&self.path)) };
+                Surroundings { running: Some(&running), ..Surroundings::within(&self.folder) };
             config::load(&source.bytes, &self.path, &surroundings)
         })
-        .await
+        .await?;
+        self.complete(&mut loaded.model).await;
+        Ok(loaded)
     }
 
     async fn reload(&mut self, loaded: Loaded, hash: &str, look: Look) -> Result<(), Refusal> {
@@ -213,7 +227,7 @@ impl<E: Effects> Control<E> {
     /// nothing: a certificate must not expire because somebody mistyped something.
     async fn renew(&mut self, look: Look) {
         let (span, running) = (control_span::Reload::begin(), self.store.load());
-        let renewed = match self.load(&self.running.source).await {
+        let renewed = match self.load(&self.running.source.clone()).await {
             Ok(loaded) if loaded.model == *running.model => {
                 return span.done(running.generation, running.generation);
             }
@@ -294,6 +308,12 @@ impl<E: Effects> Control<E> {
 
     /// Keeps a reload for those who ask later, and tells those who look on.
     fn note(&self, reload: Reload, look: Look, text: String) {
+        match reload.outcome {
+            Outcome::Accepted => self.reporter.applied(&text),
+            Outcome::Refused => self.reporter.refused(&text),
+            Outcome::Unchanged => {}
+        }
+        self.reporter.runs(&self.store.load().config_hash);
         self.source.history.note(Reload { duration: look.began.elapsed(), ..reload });
         self.outlets.events.publish(Happened::to_process(EventKind::Reload, text));
     }

@@ -18,6 +18,7 @@ pub mod balancer;
 
 pub mod backend;
 pub mod config;
+pub mod kubernetes;
 pub mod router;
 
 pub mod snapshot;

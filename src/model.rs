@@ -4,6 +4,7 @@
 
 pub mod path;
 mod route;
+mod service;
 mod telemetry;
 mod tls;
 pub mod words;
@@ -14,6 +15,7 @@ pub use route::{
     Overrides, PathMatch, PathRewrite, QueryMatch, Redirect, Regex, Rewrite, Route, Scheme,
     ValueMatch,
 };
+pub use service::{EndpointSource, IpFamily, Service, ServiceMode, ServicePort};
 pub use telemetry::{
     Decisions, Keep, OtlpProtocol, Parents, Propagation, Sampling, SecretField, SecretText,
     TraceExporter, Traces,
@@ -163,7 +165,10 @@ pub struct Backend {
     pub session_affinity: Option<SessionAffinity>,
     /// How endpoints that are new, or healthy again, get their share.
     pub slow_start: Option<SlowStart>,
-    /// Its endpoints; at least one, URLs unique.
+    /// Where its endpoints come from.
+    pub source: EndpointSource,
+    /// Its endpoints, URLs unique; at least one where they are listed. Those that a Service has are not known to who has read
+    /// nothing but the configuration.
     pub endpoints: Vec<Endpoint>,
     /// What is spoken to them.
     pub protocol: Protocol,
@@ -317,13 +322,15 @@ pub struct SlowStart {
     pub minimum_weight: Ratio,
 }
 
-/// One configured endpoint of a backend.
+/// One endpoint of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Where it is.
     pub url: EndpointUrl,
     /// Its share relative to the others'; 0 gets no traffic.
     pub weight: u32,
+    /// The zone in which it is, where Kubernetes tells that.
+    pub zone: Option<Arc<str>>,
 }
 
 /// An endpoint's URL, normalised: the endpoint's identity within its backend.

@@ -46,6 +46,24 @@ impl Snapshot {
         previous: Option<&Snapshot>,
         workers: usize,
     ) -> Result<Self, String> {
+        let generation = previous.map_or(1, |previous| previous.generation + 1);
+        Self::build(model, (generation, config_hash), previous, workers)
+    }
+
+    /// The same configuration with other endpoints, because those of a Service have come or gone: the same generation.
+    ///
+    /// # Errors
+    /// As [`Snapshot::compile`].
+    pub fn with_endpoints(&self, model: Arc<Model>, workers: usize) -> Result<Self, String> {
+        Self::build(model, (self.generation, self.config_hash.clone()), Some(self), workers)
+    }
+
+    fn build(
+        model: Arc<Model>,
+        (generation, config_hash): (u64, String),
+        previous: Option<&Snapshot>,
+        workers: usize,
+    ) -> Result<Self, String> {
         let before = previous.into_iter().flat_map(|previous| &previous.backends);
         let before: HashMap<&str, _> = before.map(|backend| (&**backend.name(), backend)).collect();
         let compile = |backend: &model::Backend| {
@@ -56,7 +74,7 @@ impl Snapshot {
         let tls = servers(&model, previous)?;
         let router = previous.map(|previous| &*previous.router);
         Ok(Self {
-            generation: previous.map_or(1, |previous| previous.generation + 1),
+            generation,
             config_hash,
             router: Arc::new(Router::compile(&model, &backends, router, workers)),
             backends,

@@ -74,7 +74,8 @@ fn a_small_request_asks_for_memory_no_more_often_than_this() {
         endpoints.join(", ")
     );
     std::fs::write(&config, text).unwrap();
-    let app = App::start(Options { config, loopback_only: true, observer: None }).unwrap();
+    let app =
+        App::start(Options { config: config.into(), loopback_only: true, observer: None }).unwrap();
     let mut client = TcpStream::connect(app.bound().listeners[0].1).unwrap();
     client.set_nodelay(true).unwrap();
 

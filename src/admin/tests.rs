@@ -70,6 +70,8 @@ fn context() -> (AdminContext, ReadyGuard) {
                 Sample::of(&names::CLIENT_CONNECTIONS, 3.0),
                 Sample::of(&names::ACCESS_LOG_DROPPED, 7.0),
                 Sample::of(&names::LOG_DROPPED, 2.0),
+                Sample::by(&names::WATCH_AGE, "endpointslices", 0.5),
+                Sample::watch_errors("endpointslices", "forbidden", 3),
             ];
             samples.extend(Sample::worker_delays(&names::DurationHistogram::new(2)));
             samples.extend(Sample::spans(SpanCounts { exported: 5, failed: 1, dropped: 2 }));

@@ -25,14 +25,18 @@ fn url(port: u16) -> EndpointUrl {
 
 /// A model with endpoints on these ports, with these weights.
 fn model(algorithm: Algorithm, endpoints: &[(u16, u32)]) -> model::Backend {
-    let endpoint =
-        |(port, weight): &(u16, u32)| model::Endpoint { url: url(*port), weight: *weight };
+    let endpoint = |(port, weight): &(u16, u32)| model::Endpoint {
+        url: url(*port),
+        weight: *weight,
+        zone: None,
+    };
     model::Backend {
         name: "demo".into(),
         algorithm,
         hashing: (algorithm == Algorithm::ConsistentHash).then(|| hashing(HashTable::Maglev)),
         session_affinity: None,
         slow_start: None,
+        source: model::EndpointSource::Static,
         endpoints: endpoints.iter().map(endpoint).collect(),
         protocol: model::Protocol::Http1,
         tls: model::BackendTls::default(),
@@ -250,7 +254,7 @@ fn a_new_endpoint_gets_the_share_of_its_time() {
     let mut model = model(Algorithm::RoundRobin, &[(1, 1), (2, 1), (3, 1)]);
     model.slow_start = slowly(20 * SECOND, 0.1);
     let mut backend = start(&model);
-    model.endpoints.push(model::Endpoint { url: url(4), weight: 2 });
+    model.endpoints.push(model::Endpoint { url: url(4), weight: 2, zone: None });
     backend = reload(&model, &backend);
     let since = endpoint(&backend, 4).slow_start_since();
     // Seconds since then, and what 2,000 picks for each whole weight come to.
@@ -334,7 +338,7 @@ proptest! {
         let mut model = model(Algorithm::Random, &[(100, 7), (101, 7)]);
         model.slow_start = slowly(20 * SECOND, minimum);
         let mut backend = start(&model);
-        model.endpoints.push(model::Endpoint { url: url(200), weight: 7 });
+        model.endpoints.push(model::Endpoint { url: url(200), weight: 7, zone: None });
         backend = reload(&model, &backend);
         let since = endpoint(&backend, 200).slow_start_since();
         let mut now = since;
@@ -342,7 +346,7 @@ proptest! {
         for (pause, other, reloads) in changes {
             now = now + Duration::from_millis(pause);
             if reloads {
-                let other = model::Endpoint { url: url(other), weight: 1 + u32::from(other) };
+                let other = model::Endpoint { url: url(other), weight: 1 + u32::from(other), zone: None };
                 match model.endpoints.iter().position(|one| one.url == other.url) {
                     Some(there) => drop(model.endpoints.remove(there)),
                     None => model.endpoints.insert(0, other),

@@ -1,17 +1,17 @@
 //! How a backend's endpoints are spoken to by TLS.
 
 use super::Backend;
-use crate::model::{self, KeyPair, Pem, Protocol, Scheme};
+use crate::model::{self, KeyPair, Pem, Protocol};
 use crate::tls::{Client, ClientOptions, TlsError};
 use std::sync::Arc;
 
 /// TLS as `model` wants it: the very same as that of the backend before, with the sessions that it remembers, if it would be equal.
-/// `None` if no endpoint has an `https` URL.
+/// `None` if no endpoint has, or will have, an `https` URL.
 pub(super) fn client(
     model: &model::Backend,
     previous: Option<&Backend>,
 ) -> Result<Option<Arc<Client>>, TlsError> {
-    if !model.endpoints.iter().any(|endpoint| endpoint.url.scheme == Scheme::Https) {
+    if !model.speaks_tls() {
         return Ok(None);
     }
     let same = previous.filter(|previous| {

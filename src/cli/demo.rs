@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let (tally, lost) = (Arc::new(Tally::default()), Arc::new(Lost::default()));
     let options = Options {
-        config: file.path.clone(),
+        config: file.path.clone().into(),
         loopback_only: true,
         observer: Some(Tally::observer(&tally)),
     };

@@ -2,20 +2,32 @@
 
 use super::exit::{Failure, Reason};
 use super::source::Source;
-use crate::app::{App, Options, StartError};
+use crate::app::{App, Configuration, Options, StartError};
 use crate::config::watch::ReadError;
+use crate::kubernetes::ConfigMapKey;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
+    /// Reads the configuration from a ConfigMap by the API of Kubernetes; without KEY, from config.yaml in it
+    #[arg(long, value_name = "NAMESPACE/NAME[:KEY]", conflicts_with = "config")]
+    config_map: Option<ConfigMapKey>,
 }
 
 /// Serves until a signal ends it.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = arguments.source.path()?;
+    let config = match &arguments.config_map {
+        Some(key) => Configuration::ConfigMap(key.clone()),
+        None => Configuration::File(arguments.source.path()?),
+    };
     let options = Options { config, loopback_only: false, observer: None };
-    let app = App::start(options).map_err(|error| explain(&error))?;
+    let app = App::start(options).map_err(|error| match (&error, &arguments.config_map) {
+        (StartError::Read(_), Some(_)) => Failure::new(Reason::Configuration, &error).hint(
+            "the ConfigMap has to be there, and the account may have to be given get, list and watch on it",
+        ),
+        (_, _) => explain(&error),
+    })?;
     end(app.join())
 }
 

@@ -5,6 +5,7 @@
 mod listener;
 mod probe;
 mod route;
+mod service;
 mod telemetry;
 mod tls;
 
@@ -14,6 +15,7 @@ pub use route::{
     BackendRef, Filter, HeaderChanges, HeaderField, HeaderMatch, Match, PathMatch, PathRewrite,
     QueryMatch, Redirect, Respond, Rewrite, Route, RouteRetry, RouteTimeouts, Scheme,
 };
+pub use service::{IpFamily, Service, ServiceMode};
 pub use telemetry::{
     AccessLog, CollectorTls, Compression, Decisions, Keep, LogOutput, OtlpProtocol, Parents,
     Propagator, ResourceAttribute, SecretField, SpanQueue, Telemetry, Traces,
@@ -96,8 +98,8 @@ pub struct Shutdown {
 /// A named set of endpoints with one algorithm and its policies.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["name", "endpoints"]))]
-#[schemars(transform = grpc_needs_http2)]
+#[schemars(extend("required" = ["name"]))]
+#[schemars(transform = grpc_needs_http2, transform = exactly_one(&["endpoints", "service"]))]
 pub struct Backend {
     /// Its name.
     pub name: Field<Name>,
@@ -111,6 +113,8 @@ pub struct Backend {
     /// Where requests go.
     #[schemars(extend("minItems" = 1))]
     pub endpoints: List<Endpoint>,
+    /// A Service of Kubernetes, whose endpoints are followed while they come and go.
+    pub service: Field<Service>,
     /// What is spoken to the endpoints.
     #[schemars(extend("default" = "Http1"))]
     pub protocol: Field<Protocol>,
@@ -372,6 +376,6 @@ pub(super) const SHORTHANDS: &[(&str, &str, &str)] = &[
 pub(super) const LATER: &[(&str, &[&str])] = &[
     ("Telemetry", &["metrics"]),
     ("Listener", &["protocol"]),
-    ("Backend", &["circuitBreaker", "connections", "dns", "outlierDetection", "service"]),
+    ("Backend", &["circuitBreaker", "connections", "dns", "outlierDetection"]),
     ("Filter", &["mirror"]),
 ];

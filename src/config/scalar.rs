@@ -6,6 +6,7 @@ mod address;
 mod duration;
 mod http;
 mod quantity;
+mod service;
 mod spell;
 mod telemetry;
 mod tls;
@@ -17,6 +18,7 @@ pub use http::{
     MethodName, Network, Pattern, RedirectHost, RedirectStatus,
 };
 pub use quantity::Quantity;
+pub use service::{KubernetesName, PortOfService};
 pub use telemetry::{Collector, OptionalCollector, SecretHeaderText, Token};
 pub use tls::{FilePath, ServerName};
 
@@ -147,6 +149,8 @@ deserialize_as_word!(Hidden<W>, W: Word);
 deserialize_as_word!(Token);
 deserialize_as_word!(FilePath);
 deserialize_as_word!(ServerName);
+deserialize_as_word!(KubernetesName);
+deserialize_as_word!(PortOfService);
 
 fn range<const MIN: u64, const MAX: u64>(show: impl Fn(u64) -> String) -> String {
     match MAX {

@@ -37,10 +37,15 @@ impl<'a> Surroundings<'a> {
     /// Those of this process, now, for the configuration in `file`: its environment, the files on disk. No model runs, and
     /// expired certificates are refused.
     pub fn of(file: &'a Path) -> Self {
+        Self::within(file.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The same for a configuration whose relative paths are seen from `folder`.
+    pub fn within(folder: &'a Path) -> Self {
         Self {
             variables: &|name| std::env::var(name).ok(),
             files: &files::read,
-            folder: file.parent().unwrap_or(Path::new("")),
+            folder,
             now: SystemTime::now(),
             running: None,
             expired: Expired::Refused,

@@ -157,6 +157,7 @@ mod matches;
 pub(super) mod pki;
 mod routes;
 mod routing;
+mod service;
 mod tls;
 mod traces;
 mod types;

@@ -8,6 +8,7 @@ mod probes;
 mod protocols;
 mod references;
 mod routes;
+mod service;
 mod telemetry;
 mod tls;
 
@@ -19,7 +20,7 @@ use super::files::Files;
 use super::problem::{Collector, Fault};
 use super::scalar::{Address, Duration, Name, Statuses, Url, Word};
 use super::tree::At;
-use crate::model::{self, IpNet, Model, defaults};
+use crate::model::{self, EndpointSource, IpNet, Model, defaults};
 use defaulted::{access_log, duration, limit, limits, number, protocol, retry, shutdown};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -161,8 +162,9 @@ impl Validator<'_> {
                 self.unique(&mut names, name.0.clone(), &at.key("name"));
             }
             let algorithm = self.algorithm(&typed.algorithm, &at);
-            let endpoints = self.endpoints(typed, &at);
             let protocol = protocol(&typed.protocol);
+            let source = self.source(typed, protocol, &at);
+            let endpoints = self.endpoints(typed, &source, &at);
             self.schemes(typed, protocol, &at);
             let backend = model::Backend {
                 name: Arc::from(name.map_or("", |name| &*name.0)),
@@ -170,7 +172,8 @@ impl Validator<'_> {
                 hashing: self.hashing(algorithm, &typed.algorithm, &at),
                 session_affinity: self.session_affinity(&typed.session_affinity, &at),
                 slow_start: self.slow_start(&typed.slow_start, &at),
-                tls: self.backend_tls(typed, &at, &endpoints),
+                tls: self.backend_tls(typed, &at, &source, &endpoints),
+                source,
                 endpoints,
                 protocol,
                 proxy_protocol: typed.proxy_protocol.get().map(|version| match version {
@@ -187,9 +190,17 @@ impl Validator<'_> {
         backends
     }
 
-    fn endpoints<'t>(&self, backend: &file::Backend, at: &At<'t>) -> Vec<model::Endpoint> {
+    fn endpoints<'t>(
+        &self,
+        backend: &file::Backend,
+        source: &EndpointSource,
+        at: &At<'t>,
+    ) -> Vec<model::Endpoint> {
+        if let EndpointSource::Service(service) = source {
+            return service.known_endpoints();
+        }
         if backend.endpoints.is_absent() && (at.has("dns") || at.has("service")) {
-            // That these are not available yet has been said; asking for `endpoints` as well would be noise.
+            // What is wrong with these has been said; asking for `endpoints` as well would be noise.
             return Vec::new();
         }
         let mut urls = Unique::new("endpoint");
@@ -199,7 +210,7 @@ impl Validator<'_> {
             let url = self.required(&typed.url, &at, "url", Url::expected)?.0.clone();
             self.unique(&mut urls, url.clone(), &at.key("url"));
             let weight = number(&typed.weight, u64::from(defaults::WEIGHT)) as u32;
-            Some(model::Endpoint { url, weight })
+            Some(model::Endpoint { url, weight, zone: None })
         };
         let endpoints: Vec<_> = typed.into_iter().filter_map(endpoint).collect();
         let idle = endpoints.iter().all(|endpoint| endpoint.weight == 0);

@@ -59,7 +59,8 @@ impl Warner<'_, '_> {
         let algorithm = backend.algorithm;
         let by_latency = matches!(algorithm, Algorithm::LeastResponseTime | Algorithm::PeakEwma);
         let without_probe = backend.health_probe.is_none() && backend.latency_probe.is_none();
-        if by_latency && without_probe && backend.endpoints.len() > 1 {
+        let several = backend.endpoints.len() > 1 || backend.source.followed().is_some();
+        if by_latency && without_probe && several {
             let fault = Fault::new(format!(
                 "{algorithm} without a probe: only requests tell how fast an endpoint is, and whether it is there at all"
             ));

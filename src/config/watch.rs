@@ -220,9 +220,11 @@ impl Drop for Watcher {
 }
 
 impl Source {
-    fn new(path: Arc<Path>, bytes: Vec<u8>) -> Self {
+    /// The content `bytes` of what is called `path`, read now.
+    pub fn new(path: Arc<Path>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
         let hash = Sha256::digest(&bytes).into();
-        Self { path, bytes: bytes.into(), hash, read_at: SystemTime::now() }
+        Self { path, bytes, hash, read_at: SystemTime::now() }
     }
 }
 

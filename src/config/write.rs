@@ -11,8 +11,9 @@ mod yaml;
 
 use super::scalar::{self, Duration, LoadBound, Quantity, Share};
 use crate::model::{
-    Backend, Endpoint, HashKey, HashTable, HealthProbe, LatencyProbe, Listener, Model, Probe,
-    ProbeCheck, Retry, RetryConditions, SessionAffinity, SlowStart, Timeouts,
+    Backend, Endpoint, EndpointSource, HashKey, HashTable, HealthProbe, LatencyProbe, Listener,
+    Model, Probe, ProbeCheck, Retry, RetryConditions, Service, ServicePort, SessionAffinity,
+    SlowStart, Timeouts,
 };
 use std::net::SocketAddr;
 use std::time;
@@ -88,7 +89,7 @@ fn backend(backend: &Backend) -> Yaml {
         ("algorithm", Some(algorithm(backend))),
         ("sessionAffinity", backend.session_affinity.as_ref().map(session_affinity)),
         ("slowStart", backend.slow_start.as_ref().map(slow_start)),
-        ("endpoints", Some(Yaml::list(&backend.endpoints, endpoint))),
+        endpoints(backend),
         ("protocol", Some(Yaml::word(backend.protocol))),
         ("tls", tls::backend(&backend.tls)),
         ("proxyProtocol", backend.proxy_protocol.map(Yaml::word)),
@@ -96,6 +97,31 @@ fn backend(backend: &Backend) -> Yaml {
         ("latencyProbe", backend.latency_probe.as_ref().map(latency_probe)),
         ("timeouts", Some(timeouts(&backend.timeouts))),
         ("retry", Some(retry(&backend.retry))),
+    ])
+}
+
+/// Where its endpoints come from: those that a Service has are no part of the file.
+fn endpoints(backend: &Backend) -> (&'static str, Option<Yaml>) {
+    match &backend.source {
+        EndpointSource::Static => ("endpoints", Some(Yaml::list(&backend.endpoints, endpoint))),
+        EndpointSource::Service(from) => ("service", Some(service(from))),
+    }
+}
+
+fn service(service: &Service) -> Yaml {
+    Yaml::map([
+        ("namespace", Some(Yaml::text(&service.namespace))),
+        ("name", Some(Yaml::text(&service.name))),
+        (
+            "port",
+            Some(match &service.port {
+                ServicePort::Name(name) => Yaml::text(name),
+                ServicePort::Number(number) => Yaml::word(number),
+            }),
+        ),
+        ("scheme", Some(Yaml::word(service.scheme.as_str()))),
+        ("mode", Some(Yaml::word(service.mode))),
+        ("ipFamily", Some(Yaml::word(service.ip_family))),
     ])
 }
 

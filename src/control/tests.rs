@@ -1,7 +1,11 @@
 //! Files that a configuration names are renewed while it runs. Real files, a real watcher.
 
+mod config_map;
+mod endpoints;
+
 use super::*;
-use crate::config::watch::Options;
+use crate::config::watch::{Options, Watcher};
+use crate::kubernetes::Connection;
 use std::fs;
 use tempfile::TempDir;
 
@@ -33,6 +37,7 @@ struct Running {
     folder: TempDir,
     store: Arc<Store>,
     source: Arc<SourceStatus>,
+    outlets: Outlets,
     control: tokio::task::JoinHandle<()>,
 }
 
@@ -49,11 +54,23 @@ impl Running {
         for (name, text) in [("config.yaml", CONFIG), ("a.crt", &cert), ("a.key", &key)] {
             fs::write(folder.path().join(name), text).unwrap();
         }
+        Self::in_folder(folder, &Connection::inferred())
+    }
+
+    /// With what `config.yaml` in `folder` says.
+    fn in_folder(folder: TempDir, kubernetes: &Connection) -> Self {
         let path = folder.path().join("config.yaml");
         let (source, watcher) = Watcher::start(&path, Options::default()).unwrap();
-        let name = path.display().to_string();
-        let loaded = config::load(&source.bytes, &name, &Surroundings::of(&path)).unwrap();
+        Self::of(folder, (source, Input::File(watcher)), kubernetes)
+    }
+
+    fn of(folder: TempDir, (source, input): (Source, Input), kubernetes: &Connection) -> Self {
+        let name = source.path.display().to_string();
+        let loaded =
+            config::load(&source.bytes, &name, &Surroundings::within(folder.path())).unwrap();
         let hash = config::hash(&source.bytes);
+        let mut discovery = Discovery::new(kubernetes.clone(), None);
+        discovery.follow(&[&loaded.model]);
         let snapshot = Snapshot::compile(Arc::new(loaded.model), hash.clone(), None, 1).unwrap();
         let store = Arc::new(Store::new(snapshot));
         let status = Arc::new(SourceStatus::default());
@@ -61,20 +78,24 @@ impl Running {
         let hash = Some(hash);
         status.store(source::Source { path: name.clone(), hash, loaded_at, refused: None });
         let origin = Origin { source, files: loaded.files };
+        let outlets = crate::telemetry::Outlets::default();
         let mut control = Control {
-            outlets: crate::telemetry::Outlets::default(),
+            outlets: outlets.clone(),
             store: Arc::clone(&store),
             source: Arc::clone(&status),
             lifecycle: Lifecycle::new(),
-            watcher,
+            watcher: input,
+            discovery,
             running: origin.clone(),
             latest: origin,
             effects: Nothing,
+            reporter: Reporter::default(),
             path: name,
+            folder: folder.path().to_owned(),
             workers: 1,
         };
         let control = tokio::task::spawn_local(async move { control.run().await });
-        Self { folder, store, source: status, control }
+        Self { folder, store, source: status, outlets, control }
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -2,7 +2,9 @@
 
 use super::{Case, decided};
 use crate::model::words::{bytes, columns, limit, share, statuses};
-use crate::model::{Answer, HashKey, HeaderMatch, HostPattern, Match, QueryMatch, Retry};
+use crate::model::{
+    Answer, EndpointSource, HashKey, HeaderMatch, HostPattern, Match, QueryMatch, Retry,
+};
 use crate::router::{Considered, Mismatch, Route, Target, parameter};
 
 /// Of more matches than this that do not take the request, the nearest are told.
@@ -147,6 +149,9 @@ fn backends(case: &Case<'_>, route: &Route) -> String {
         let times = times.map(|(name, time)| format!("{name} {}", limit(time)));
         facts.push(vec!["timeouts".to_owned(), times.join(", ")]);
         facts.push(vec!["retries".to_owned(), retries(&target.retry)]);
+        if let EndpointSource::Service(service) = &model.source {
+            facts.push(vec!["service".to_owned(), service.to_string()]);
+        }
         let total = model.endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
         for endpoint in &model.endpoints {
             let share = match endpoint.weight {

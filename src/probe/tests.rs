@@ -136,7 +136,7 @@ fn endpoint(host: &str, port: u16) -> model::Endpoint {
         port,
         path: "".into(),
     };
-    model::Endpoint { url, weight: 1 }
+    model::Endpoint { url, weight: 1, zone: None }
 }
 
 fn store(model: Model) -> Arc<Store> {
@@ -596,6 +596,7 @@ mod testing {
             }],
             routes: vec![model::Route::to_one_backend("demo".into())],
             backends: vec![model::Backend {
+                source: model::EndpointSource::Static,
                 name: "demo".into(),
                 algorithm: model::Algorithm::RoundRobin,
                 hashing: None,

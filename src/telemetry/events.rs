@@ -43,6 +43,8 @@ pub struct Event {
 pub enum EventKind {
     /// A configuration runs, was refused, or says the same.
     Reload,
+    /// The endpoints of a Service came or went.
+    Endpoints,
     /// An endpoint became healthy or unhealthy.
     Health,
     /// A backend began or ceased to count all of its endpoints as healthy.

@@ -241,10 +241,17 @@ where
     };
     let (filter, handle) = reload::Layer::new(filter);
     // Spans of the control plane are for a collector; no line tells of them.
-    let filter = filter.and(filter_fn(|metadata| metadata.target() != control_span::TARGET));
+    let filter = filter.and(filter_fn(|metadata| {
+        metadata.target() != control_span::TARGET && !is_said_otherwise(metadata)
+    }));
     let subscriber = Registry::default().with(lines.with_filter(filter));
     let dispatch = tracing::Dispatch::new(subscriber.with(control_span::layer()));
     (dispatch, Box::new(move |filter| handle.reload(filter)))
+}
+
+/// What the client of Kubernetes warns of: we say it ourselves, once, and without the objects that its words may hold.
+fn is_said_otherwise(metadata: &tracing::Metadata<'_>) -> bool {
+    *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("kube_client")
 }
 
 /// Standard error, each line in one write, so that lines of several threads do not mix.
@@ -376,6 +383,17 @@ mod tests {
                 span.in_scope(|| tracing::info!("said"));
             });
             assert!(text.contains("said") && !text.contains("probe"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_of_kubernetes_warns_of_is_left_to_us() {
+        for filter in ["info", "trace"] {
+            let text = logged(filter, Format::Text, || {
+                tracing::warn!(target: "kube_client::client", "hidden");
+                tracing::error!(target: "kube_client::client", "said");
+            });
+            assert!(text.contains("said") && !text.contains("hidden"), "{text}");
         }
     }
 

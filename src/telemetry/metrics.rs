@@ -62,6 +62,12 @@ impl Sample {
         Self::by(&TASKS, runtime, alive as f64)
     }
 
+    /// A sample of [`WATCH_ERRORS`].
+    pub fn watch_errors(resource: &'static str, reason: &'static str, count: u64) -> Self {
+        let labels = vec![resource.into(), reason.into()];
+        Self { metric: &WATCH_ERRORS, labels, value: Value::Number(count as f64) }
+    }
+
     /// Samples of [`SPANS`], one for each thing that may become of a span.
     pub fn spans(counts: SpanCounts) -> [Self; 3] {
         let SpanCounts { exported, failed, dropped } = counts;
@@ -131,6 +137,10 @@ metrics! {
         "Time from the moment when a change of the source was seen to its result, whatever that was.";
     LAST_RELOAD_DURATION = Gauge "outrigger_last_reload_duration_seconds" []
         "How long the last change of the source took; absent before the first.";
+    WATCH_ERRORS = Counter "outrigger_kubernetes_watch_errors_total" ["resource", "reason"]
+        "Failures to follow what Kubernetes says of endpointslices, services or configmaps: setup, unreachable, timeout, unauthorized, forbidden, expired, refused, malformed. What is known is kept.";
+    WATCH_AGE = Gauge "outrigger_kubernetes_watch_age_seconds" ["resource"]
+        "How old what is known of a resource may be: time since its worst watch broke, 0 while all stand; absent where nothing is watched.";
     LIVE_SNAPSHOTS = Gauge "outrigger_live_snapshots" []
         "Compiled configurations in memory: the running one, and those that somebody still holds.";
     LISTENER_REQUESTS = Counter "outrigger_listener_requests_total" ["listener", "protocol", "code"]

@@ -35,7 +35,8 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
         std::fs::write(&config, CONFIG).unwrap();
-        let options = Options { config: config.clone(), loopback_only: true, observer: None };
+        let options =
+            Options { config: config.clone().into(), loopback_only: true, observer: None };
         Self { app: App::start(options).unwrap(), config, _folder: folder }
     }
 

@@ -121,7 +121,7 @@ fn a_mutated_configuration_that_is_accepted_serves_a_request() {
         let config = folder.path().join(format!("{index}.yaml"));
         let written = config::write::write(&model);
         std::fs::write(&config, &written).unwrap();
-        let options = Options { config, loopback_only: true, observer: None };
+        let options = Options { config: config.into(), loopback_only: true, observer: None };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}\n{written}"));
         let mut connection = TcpStream::connect(app.bound().listeners[0].1).unwrap();
         connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

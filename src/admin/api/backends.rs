@@ -4,6 +4,7 @@ use super::Context;
 use super::endpoints::{Endpoint, by_class};
 use crate::admin::refusal::Refusal;
 use crate::backend;
+use crate::model::EndpointSource;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -20,6 +21,8 @@ pub(in crate::admin) struct Backend {
     algorithm: &'static str,
     /// How the algorithm decides, in a sentence.
     algorithm_how: &'static str,
+    /// The Service of Kubernetes that its endpoints are of: namespace, name, port; null where they are listed.
+    service: Option<String>,
     /// How unevenly the endpoints are loaded: the coefficient of variation; null where that is not known.
     imbalance: Option<f64>,
     /// Too few endpoints are healthy, so that all count as healthy.
@@ -65,6 +68,10 @@ impl Backend {
             name: backend.name().to_string(),
             algorithm: backend.model().algorithm.name(),
             algorithm_how: backend.model().algorithm.how(),
+            service: match &backend.model().source {
+                EndpointSource::Static => None,
+                EndpointSource::Service(service) => Some(service.to_string()),
+            },
             imbalance: backend.imbalance(),
             panic: eligible.panic,
             requests_total: durations.iter().sum(),
@@ -72,7 +79,11 @@ impl Backend {
             retries: counters.retries.load(Relaxed),
             retries_refused: counters.retries_refused.load(Relaxed),
             endpoints: members
-                .map(|member| Endpoint::of(member, ids.contains(&member.endpoint.id()), picks))
+                .zip(&backend.model().endpoints)
+                .map(|(member, endpoint)| {
+                    let eligible = ids.contains(&member.endpoint.id());
+                    Endpoint::of(member, endpoint.zone.as_deref(), eligible, picks)
+                })
                 .collect(),
         }
     }

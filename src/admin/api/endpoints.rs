@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime};
 pub(in crate::admin) struct Endpoint {
     url: String,
     weight: u32,
+    /// The zone in which it is, where Kubernetes tells that.
+    zone: Option<String>,
     health: Health,
     /// Whether it gets requests now.
     eligible: bool,
@@ -94,7 +96,7 @@ pub(in crate::admin) async fn list(
 }
 
 impl Endpoint {
-    pub(super) fn of(member: &Member, eligible: bool, all_picks: u64) -> Self {
+    pub(super) fn of(member: &Member, zone: Option<&str>, eligible: bool, all_picks: u64) -> Self {
         let (endpoint, now) = (&member.endpoint, Nanos::now());
         let report = endpoint.health_report();
         let passed_over = endpoint.passed_over_until().since(now);
@@ -104,6 +106,7 @@ impl Endpoint {
         Self {
             url: endpoint.url().to_string(),
             weight: member.weight,
+            zone: zone.map(str::to_owned),
             health: Health {
                 state: report.health.name(),
                 reason: report.reason.as_deref().map(str::to_owned),

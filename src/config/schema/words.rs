@@ -6,9 +6,9 @@
 use crate::config::Field;
 use crate::config::scalar::{
     Address, AnyText, CookieName, CookiePath, Duration, FilePath, HeaderFieldName, HeaderText,
-    Hidden, Host, HostHeader, LoadBound, MatchPath, MethodName, Name, Network, Number,
-    OptionalAddress, OptionalCollector, Pattern, ProbePath, Quantity, RedirectHost, RedirectStatus,
-    SecretHeaderText, ServerName, Share, Statuses, Text, Token, Url,
+    Hidden, Host, HostHeader, KubernetesName, LoadBound, MatchPath, MethodName, Name, Network,
+    Number, OptionalAddress, OptionalCollector, Pattern, PortOfService, ProbePath, Quantity,
+    RedirectHost, RedirectStatus, SecretHeaderText, ServerName, Share, Statuses, Text, Token, Url,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -81,6 +81,22 @@ words! {
         "examples": ["http", "shop-v1"],
         "type": "string",
         "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"
+    }
+    KubernetesName: {
+        "title": "name in Kubernetes",
+        "description": "Lower-case letters, digits and `-`; first and last a letter or digit; at most 63.",
+        "examples": ["shop"],
+        "type": "string",
+        "pattern": "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+    }
+    PortOfService: {
+        "title": "name or number of a port",
+        "description": "The name of a port of the Service, or its number.",
+        "examples": ["http", 80],
+        "anyOf": [
+            { "type": "integer", "minimum": 1, "maximum": 65535 },
+            { "type": "string", "pattern": "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$" }
+        ]
     }
     Text: {
         "title": "text",

@@ -63,7 +63,7 @@ fn what_is_not_available_yet_is_refused() {
         &[
             &top("telemetry: { metrics: {} }"),
             &backend(
-                "dns: {}\n    service: {}\n    outlierDetection: {}\n    circuitBreaker: {}\n    connections: {}",
+                "dns: {}\n    outlierDetection: {}\n    circuitBreaker: {}\n    connections: {}",
             ),
             &address("127.0.0.1:8080, protocol: Http"),
             &filters("{ mirror: {} }"),

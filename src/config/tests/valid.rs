@@ -99,7 +99,7 @@ backends:
         port: 80,
         path: "/base".into(),
     };
-    assert_eq!(backend.endpoints[0], Endpoint { url: base, weight: 2 });
+    assert_eq!(backend.endpoints[0], Endpoint { url: base, weight: 2, zone: None });
     assert_eq!(backend.endpoints[1].url.to_string(), "http://b:81");
 
     let health = backend.health_probe.as_ref().unwrap();

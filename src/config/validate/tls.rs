@@ -8,7 +8,7 @@ use crate::config::scalar::{FilePath, Word};
 use crate::config::surroundings::Expired;
 use crate::config::tree::At;
 use crate::model::words::moment;
-use crate::model::{self, Model, Pem, Scheme};
+use crate::model::{self, EndpointSource, Model, Pem, Scheme};
 use crate::tls::{self, Stage, TlsError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,15 +110,27 @@ impl Validator<'_> {
         &self,
         typed: &file::Backend,
         backend: &At<'_>,
+        source: &EndpointSource,
         endpoints: &[model::Endpoint],
     ) -> model::BackendTls {
         let Some(tls) = typed.tls.get() else { return model::BackendTls::default() };
         let at = backend.key("tls");
-        let all = typed.endpoints.get().is_some_and(|all| all.len() == endpoints.len());
-        if all && endpoints.iter().all(|endpoint| endpoint.url.scheme == Scheme::Http) {
+        let plain = match source {
+            EndpointSource::Service(service) => service.scheme == Scheme::Http,
+            EndpointSource::Static => {
+                let all = typed.endpoints.get().is_some_and(|all| all.len() == endpoints.len());
+                all && endpoints.iter().all(|endpoint| endpoint.url.scheme == Scheme::Http)
+            }
+        };
+        if plain {
             let fault =
                 Fault::new("`tls` without an endpoint to use it: no URL begins with `https`");
-            self.problems.key(&at, fault.allow("endpoints with `https://…`, or no `tls`"));
+            self.problems.key(
+                &at,
+                fault.allow(
+                    "endpoints with `https://…`, a `service` with `scheme: https`, or no `tls`",
+                ),
+            );
         }
         let (ca, client_certificate) =
             self.client_files(&tls.ca_file, &tls.client_certificate, &at);

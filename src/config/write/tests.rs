@@ -7,10 +7,10 @@ use crate::config::tests::pki;
 use crate::config::{BUILT_IN, Problems};
 use crate::model::{
     AccessLog, Algorithm, Answer, BackendRef, BackendTls, ClientAuth, ClientAuthMode, EndpointUrl,
-    Filters, FixedResponse, Hashing, HeaderChanges, HeaderMatch, HostPattern, KeyPair, Limits,
-    ListenerTls, LogOutput, Match, Overrides, PathMatch, PathRewrite, Pem, Protocol, ProxyProtocol,
-    ProxyProtocolVersion, QueryMatch, Ratio, Redirect, Regex, RetryBudget, Rewrite, Route, Scheme,
-    Shutdown, TlsVersion, ValueMatch,
+    Filters, FixedResponse, Hashing, HeaderChanges, HeaderMatch, HostPattern, IpFamily, KeyPair,
+    Limits, ListenerTls, LogOutput, Match, Overrides, PathMatch, PathRewrite, Pem, Protocol,
+    ProxyProtocol, ProxyProtocolVersion, QueryMatch, Ratio, Redirect, Regex, RetryBudget, Rewrite,
+    Route, Scheme, ServiceMode, Shutdown, TlsVersion, ValueMatch,
 };
 use fastrand::Rng;
 use http::{HeaderName, HeaderValue, Method};
@@ -296,7 +296,7 @@ impl Random {
         let request = self.limit();
         let attempt =
             self.limit().filter(|attempt| request.is_none_or(|request| *attempt <= request));
-        Backend {
+        let mut backend = Backend {
             name: Arc::from(format!("b{index}")),
             algorithm,
             hashing,
@@ -309,6 +309,7 @@ impl Random {
                 window: random.time(1),
                 minimum_weight: random.share(),
             }),
+            source: EndpointSource::Static,
             endpoints: self.some(1, 3, |random, index| Endpoint {
                 url: EndpointUrl {
                     scheme,
@@ -317,6 +318,7 @@ impl Random {
                     path: Arc::from(if random.0.bool() { "" } else { "/a/%C3%A4" }),
                 },
                 weight: random.0.u32(1..=1000),
+                zone: None,
             }),
             protocol,
             tls,
@@ -347,6 +349,29 @@ impl Random {
                     min_per_second: self.0.u32(0..=1_000_000),
                 },
             },
+        };
+        if let Some(service) = self.maybe(|random| random.service(scheme)) {
+            backend.endpoints = service.known_endpoints();
+            backend.source = EndpointSource::Service(service);
+        }
+        backend
+    }
+
+    fn service(&mut self, scheme: Scheme) -> Service {
+        let mode = self.0.choice([ServiceMode::EndpointSlices, ServiceMode::ClusterIp]).unwrap();
+        Service {
+            namespace: Arc::from("shop"),
+            name: Arc::from("web-1"),
+            port: match mode {
+                ServiceMode::EndpointSlices if self.0.bool() => ServicePort::Name("8a".into()),
+                _ => ServicePort::Number(self.0.u16(1..)),
+            },
+            scheme,
+            mode,
+            ip_family: self
+                .0
+                .choice([IpFamily::PreferIpv4, IpFamily::PreferIpv6, IpFamily::Both])
+                .unwrap(),
         }
     }
 

@@ -4,8 +4,8 @@ use super::phrases::{Fate, Names, Phrases, drains};
 use super::tls;
 use crate::model::words::{duration, limit, percent, statuses};
 use crate::model::{
-    Algorithm, Backend, Endpoint, Hashing, HealthProbe, LatencyProbe, Probe, ProbeCheck, Retry,
-    RetryBudget, Timeouts,
+    Algorithm, Backend, Endpoint, EndpointSource, Hashing, HealthProbe, LatencyProbe, Probe,
+    ProbeCheck, Retry, RetryBudget, Timeouts,
 };
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ fn say_backend(said: &mut Phrases, before: &Backend, after: &Backend, drain: Dur
         hashing,
         session_affinity,
         slow_start,
+        source,
         endpoints,
         protocol,
         tls,
@@ -60,6 +61,7 @@ fn say_backend(said: &mut Phrases, before: &Backend, after: &Backend, drain: Dur
     said.change("slowStart", slow_start, &after.slow_start, |slow_start| {
         slow_start.map_or_else(|| "none".to_owned(), |slow_start| slow_start.to_string())
     });
+    said.change("service", source, &after.source, EndpointSource::to_string);
     say_endpoints(said, endpoints, &after.endpoints, drain);
     said.change("protocol", protocol, &after.protocol, ToString::to_string);
     tls::say_backend(said, tls, &after.tls);
@@ -103,7 +105,7 @@ fn say_endpoints(said: &mut Phrases, before: &[Endpoint], after: &[Endpoint], dr
         (before, after),
         |endpoint| &endpoint.url,
         |said, fate| match fate {
-            Fate::Added(Endpoint { url, weight: 0 }) => {
+            Fate::Added(Endpoint { url, weight: 0, zone: _ }) => {
                 said.say(format_args!("endpoint {url} added with weight 0, gets no requests"));
             }
             Fate::Added(endpoint) => said.say(format_args!("endpoint {} added", endpoint.url)),
@@ -111,9 +113,12 @@ fn say_endpoints(said: &mut Phrases, before: &[Endpoint], after: &[Endpoint], dr
                 said.say(format_args!("endpoint {} removed, {}", endpoint.url, drains(drain)));
             }
             Fate::Changed(before, after) => {
-                let Endpoint { url, weight } = before;
+                let Endpoint { url, weight, zone } = before;
                 said.of(format_args!("endpoint {url}"), |said| {
-                    say_weight(said, *weight, after.weight)
+                    say_weight(said, *weight, after.weight);
+                    said.change("zone", zone, &after.zone, |zone| {
+                        zone.as_deref().unwrap_or("none").to_owned()
+                    });
                 });
             }
         },

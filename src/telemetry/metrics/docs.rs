@@ -37,6 +37,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Connections to endpoints", &["upstream"]),
     ("Traces and logs", &["spans", "log", "access_log"]),
     ("Configuration", &["config", "reload", "last_reload", "live", "certificate"]),
+    ("Kubernetes", &["kubernetes"]),
 ];
 
 #[test]

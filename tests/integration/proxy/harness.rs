@@ -159,7 +159,8 @@ impl Config {
         let observer: outrigger::telemetry::observe::Observer = Arc::new(move |_| {
             counter.fetch_add(1, Relaxed);
         });
-        let options = Options { config, loopback_only: true, observer: Some(observer) };
+        let options =
+            Options { config: config.into(), loopback_only: true, observer: Some(observer) };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let address = app.bound().listeners[0].1;
         Proxy { app: Some(app), address, ended, folder }
