@@ -1,0 +1,1 @@
+//! Outrigger in a real cluster: `make test-cluster`.
