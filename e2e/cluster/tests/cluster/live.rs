@@ -170,6 +170,7 @@ async fn an_edit_counts_within_a_second_after_it_has_reached_the_volume() {
     scene.end("volume", &delays).await;
 }
 
+/// K2: by the API, kubelet's minute does not count.
 #[tokio::test]
 #[ignore = "needs a cluster: make test-cluster"]
 async fn an_edit_counts_within_a_second_when_it_is_read_by_the_api() {
