@@ -66,6 +66,8 @@ impl Connection {
         for number in 1.. {
             let mut request = match self.request(number).await {
                 Ok(Some(request)) => request,
+                // What the client sends before it sees our close must not turn it into a reset.
+                Ok(None) if *self.shared.draining.borrow() => return End::Linger,
                 Ok(None) => return End::Close,
                 Err(error) => return self.refuse(&error).await,
             };
@@ -137,10 +139,12 @@ impl Connection {
             {
                 return Ok(Some(request));
             }
-            let idle = self.shared.idle.filter(|_| self.buffer.is_empty());
-            let read = match idle {
-                Some(idle) => timeout(idle, self.fill()).await.unwrap_or(Ok(0))?,
-                None => self.fill().await?,
+            let read = if !self.buffer.is_empty() {
+                self.fill().await?
+            } else if let Some(idle) = self.shared.idle {
+                timeout(idle, self.begins()).await.unwrap_or(Ok(0))?
+            } else {
+                self.begins().await?
             };
             if read == 0 {
                 return Ok(None);
@@ -155,6 +159,18 @@ impl Connection {
         let read = self.stream.read_buf(&mut self.buffer).await?;
         self.shared.record(self.number, &self.buffer[before..]);
         Ok(read)
+    }
+
+    /// Reads the beginning of the next request into the buffer; 0 is the end, also if the server drains. Can
+    /// be cancelled.
+    pub(crate) async fn begins(&mut self) -> io::Result<usize> {
+        let mut draining = self.shared.draining.subscribe();
+        tokio::select! {
+            biased;
+            read = self.fill() => read,
+            // An error means that the server is gone; then the connection ends anyway.
+            _ = draining.wait_for(|draining| *draining) => Ok(0),
+        }
     }
 
     async fn fill_more(&mut self) -> io::Result<()> {
@@ -280,7 +296,8 @@ pub(crate) fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-fn chunk_size(line: &[u8]) -> io::Result<u64> {
+/// The size of a chunk, from the line in front of it.
+pub(crate) fn chunk_size(line: &[u8]) -> io::Result<u64> {
     let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
     // from_str_radix would take a sign.
     let hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);

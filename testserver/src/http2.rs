@@ -56,6 +56,8 @@ pub(crate) async fn serve(stream: Stream, shared: Arc<Shared>, number: u64) {
         builder.max_concurrent_streams(streams);
     }
     let Ok(mut connection) = builder.handshake(stream).await else { return };
+    let mut draining = shared.draining.subscribe();
+    let mut goes_away = false;
     let context = Context { shared, number, tls, go_away: Arc::clone(&go_away) };
     // Dropped with the connection, as its streams are then of no use.
     let mut streams = tokio::task::JoinSet::new();
@@ -69,6 +71,10 @@ pub(crate) async fn serve(stream: Stream, shared: Arc<Shared>, number: u64) {
                 Some(Err(_)) | None => return,
             },
             () = go_away.notified() => connection.graceful_shutdown(),
+            _ = draining.wait_for(|draining| *draining), if !goes_away => {
+                goes_away = true;
+                connection.graceful_shutdown();
+            }
             Some(_) = streams.join_next() => {}
         }
     }

@@ -14,6 +14,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`load`] is the other side: requests at a steady pace, and an account of what became of each.
+//!
 //! # What it answers
 //!
 //! Every answer carries `x-test-server: NAME`. A client that goes away, or that half-closes its side while
@@ -31,10 +33,12 @@ mod counters;
 mod duration;
 mod fleet;
 mod http2;
+pub mod load;
 mod request;
 mod response;
 mod script;
 mod server;
+mod signals;
 mod stream;
 
 pub use behaviours::pattern;
@@ -43,6 +47,7 @@ pub use duration::parse_duration;
 pub use fleet::{Fleet, FleetError, Member, SEED};
 pub use script::Step;
 pub use server::{Builder, Server, StartError};
+pub use signals::EndSignals;
 
 /// The table of paths and what they answer, as text: also part of `testserver --help`.
 pub const BEHAVIOURS: &str = include_str!("behaviours.txt");

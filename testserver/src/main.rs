@@ -10,8 +10,8 @@ use clap::{ArgGroup, Parser};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use testserver::{BEHAVIOURS, Fleet, SEED, Server, parse_duration};
-use tokio::signal::unix::{SignalKind, signal};
+use testserver::{BEHAVIOURS, EndSignals, Fleet, SEED, Server, parse_duration};
+use tokio::time::sleep;
 
 /// HTTP test servers with chosen delays and faults
 ///
@@ -21,12 +21,16 @@ use tokio::signal::unix::{SignalKind, signal};
 struct Arguments {
     /// Start the eight servers of the demo: 8081 and 8082 answer `/` after 4 s; 8083 and 8085 to 8089
     /// at once
-    #[arg(long, conflicts_with = "delay")]
+    #[arg(long, conflicts_with_all = ["delay", "name"])]
     fleet: bool,
 
     /// Start one server on this port; 0 takes a free one and prints it
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+
+    /// What the header `x-test-server` of its answers says; the port, unless given
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    name: Option<String>,
 
     /// How long `/` takes to answer, such as 250ms, 4s or 2m
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
@@ -44,6 +48,11 @@ struct Arguments {
     #[arg(long, requires = "port")]
     http2: bool,
 
+    /// After Ctrl-C or SIGTERM, go on serving for this long, new connections too; then finish what is in
+    /// flight and close idle connections. Without it, every connection is cut at once
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    linger: Duration,
+
     /// The address to listen on; 0.0.0.0 lets other machines in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: String,
@@ -54,13 +63,14 @@ fn after_help() -> String {
         "Examples:
   testserver --fleet
   testserver --port 8081 --delay 4s
+  testserver --port 8081 --name \"$HOSTNAME\" --linger 1s
   curl -i http://127.0.0.1:8081/health
 
-What it answers, each time with the header `x-test-server: PORT`:
+What it answers, each time with the header `x-test-server: PORT` or the --name:
 
 {BEHAVIOURS}
 Exit codes:
-  0  ended by Ctrl-C or SIGTERM
+  0  ended by Ctrl-C or SIGTERM; a second one ends a --linger
   1  could not listen on an address; the message says why and what to do
   2  the command line was not understood"
     )
@@ -83,8 +93,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // Before the first line is printed: whoever waits for it may send a signal at once.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = EndSignals::new()?;
     let fleet;
     let one;
     let servers = match arguments.port {
@@ -102,9 +111,12 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let when = if delay.is_zero() { "at once".to_owned() } else { format!("after {delay:?}") };
         println!("testserver: {} answers {when}", server.url());
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    signals.next().await;
+    if !arguments.linger.is_zero() {
+        tokio::select! {
+            () = end_gently(servers, arguments.linger) => {}
+            () = signals.next() => {}
+        }
     }
     for server in servers {
         server.stop().await;
@@ -112,8 +124,19 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Goes on serving for a while, for those who have not yet heard that we end.
+async fn end_gently(servers: &[Server], linger: Duration) {
+    sleep(linger).await;
+    for server in servers {
+        server.drain().await;
+    }
+}
+
 async fn start(arguments: &Arguments, port: u16) -> Result<Server, Box<dyn Error>> {
     let mut builder = Server::builder().host(&arguments.host, port).delay(arguments.delay);
+    if let Some(name) = &arguments.name {
+        builder = builder.name(name);
+    }
     if arguments.http2 {
         builder = builder.http2();
     }
@@ -121,6 +144,14 @@ async fn start(arguments: &Arguments, port: u16) -> Result<Server, Box<dyn Error
         builder = builder.tls(tls(cert, key)?);
     }
     Ok(builder.start().await?)
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("write visible ASCII without spaces, such as the name of a pod".to_owned())
+    }
 }
 
 fn tls(cert: &Path, key: &Path) -> Result<ServerConfig, Box<dyn Error>> {

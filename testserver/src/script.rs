@@ -86,7 +86,7 @@ pub(crate) async fn run(
             }
             Step::AwaitRequest => {
                 in_flight.take();
-                if connection.buffer.is_empty() && connection.fill().await? == 0 {
+                if connection.buffer.is_empty() && connection.begins().await? == 0 {
                     return Ok(Next::End(End::Close));
                 }
             }
@@ -95,7 +95,7 @@ pub(crate) async fn run(
                 if !connection.buffer.is_empty() {
                     return Ok(Next::Request);
                 }
-                match timeout(*time, connection.fill()).await {
+                match timeout(*time, connection.begins()).await {
                     Ok(Ok(0)) => return Ok(Next::End(End::Close)),
                     Ok(read) => return read.map(|_| Next::Request),
                     Err(_) => {}

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) ok: Bytes,
     pub(crate) counters: Arc<Counters>,
     pub(crate) released: watch::Sender<bool>,
+    /// Whether a connection ends when no request is in flight on it.
+    pub(crate) draining: watch::Sender<bool>,
     pub(crate) idle: Option<Duration>,
     /// Streams of an HTTP/2 connection at once; none if it does not say.
     pub(crate) max_streams: Option<u32>,
@@ -192,6 +194,7 @@ impl Builder {
             name,
             counters: Arc::default(),
             released: watch::Sender::new(false),
+            draining: watch::Sender::new(false),
             idle: self.idle,
             max_streams: self.max_streams,
             tls: self.tls,
@@ -330,10 +333,18 @@ impl Server {
         }
     }
 
-    /// Closes the listening socket and every connection; returns when that is done.
+    /// Closes the listening socket and every connection, busy or idle; returns when that is done.
     pub async fn stop(&self) {
         self.stop_listening().await;
         self.close_connections();
+        self.wait_until(|counts| counts.open_connections == 0).await;
+    }
+
+    /// Closes the listening socket and every connection as soon as no request is in flight on it, which for
+    /// idle ones is at once; returns when all are closed. The end of a well-kept server.
+    pub async fn drain(&self) {
+        self.stop_listening().await;
+        self.shared.draining.send_replace(true);
         self.wait_until(|counts| counts.open_connections == 0).await;
     }
 
@@ -354,6 +365,7 @@ impl Server {
         if accepting.is_none() {
             let listener = listen(self.address)
                 .map_err(|source| StartError { address: self.address.to_string(), source })?;
+            self.shared.draining.send_replace(false);
             *accepting = Some(accept(listener, self.shared.clone(), self.ends.clone()));
         }
         Ok(())
