@@ -7,6 +7,10 @@ mod client;
 mod bodies;
 #[path = "integration/faults.rs"]
 mod faults;
+#[path = "integration/load.rs"]
+mod load;
+#[path = "integration/load_program.rs"]
+mod load_program;
 #[path = "integration/ordinary.rs"]
 mod ordinary;
 #[path = "integration/program.rs"]

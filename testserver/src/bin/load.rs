@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 #[derive(Parser)]
 #[command(version, after_help = "`load --help` says what is in the report.", after_long_help = AFTER_HELP)]
 struct Arguments {
-    /// Where requests go, such as http://service.namespace:8080/path. The name is resolved for each new connection
+    /// Where requests go, such as `http://service.namespace:8080/path`. The name is resolved for each new connection
     #[arg(value_name = "URL", value_parser = Target::parse)]
     url: Target,
 

@@ -189,3 +189,41 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_close_is_seen_that_the_runtime_has_not_heard_of_yet() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let target = Arc::new(Target::parse(&url).unwrap());
+        let (close, closing) = mpsc::channel();
+        let (closed, is_closed) = mpsc::channel();
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let mut stream = listener.accept().unwrap().0;
+                let _ = stream.read(&mut [0; 1000]).unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+                closing.recv().unwrap();
+                drop(stream);
+                closed.send(()).unwrap();
+            }
+        });
+        let opened = Arc::default();
+        let mut client = Client::new(Arc::clone(&target), Arc::clone(&opened));
+        for connection in 1..=2 {
+            assert_eq!(client.ask(&target.get(), &mut Answer::default()).await, Ok(()));
+            assert_eq!(opened.load(Relaxed), connection);
+            close.send(()).unwrap();
+            // The thread stands still, and the runtime with it.
+            is_closed.recv().unwrap();
+        }
+        server.join().unwrap();
+    }
+}

@@ -81,6 +81,72 @@ async fn a_stopped_server_refuses_connections_and_a_restarted_one_is_where_it_wa
     assert_eq!(server.counts().requests, 7);
 }
 
+#[tokio::test]
+async fn a_drain_finishes_what_is_in_flight_and_closes_what_is_idle() {
+    let server = server().await;
+    let mut idle = idle_client(&server).await;
+    let mut fresh = Client::to(&server).await;
+    let mut awaited = Client::to(&server).await;
+    awaited.get("/close-next").await;
+    awaited.until("long.\n").await;
+    let mut busy = Client::to(&server).await;
+    busy.get("/hold").await;
+    eventually(&server, |counts| counts.in_flight == 1 && counts.open_connections == 4).await;
+    let drain = async {
+        server.drain().await;
+        assert_eq!(server.counts().open_connections, 0);
+    };
+    let client = async {
+        for client in [&mut idle, &mut fresh, &mut awaited] {
+            assert_eq!(client.rest().await, (String::new(), Ended::Closed));
+        }
+        let refused = TcpStream::connect(server.address()).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(server.counts().in_flight, 1);
+        server.release();
+        let (answer, ended) = busy.rest().await;
+        assert!(answer.ends_with("{\"message\":\"ok\"}"), "{answer}");
+        assert_eq!(ended, Ended::Closed);
+        // A client closes when the server does.
+        drop((idle, fresh, awaited, busy));
+    };
+    tokio::join!(drain, client);
+    assert_eq!(server.counts().abandoned, 0);
+
+    server.restart().unwrap();
+    let mut client = idle_client(&server).await;
+    client.get("/health").await;
+    assert!(client.until("}").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_drain_finishes_the_streams_of_http_2() {
+    let server = Server::builder().http2().start().await.unwrap();
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let uri = format!("{}/hold", server.url());
+    let request = http::Request::get(&uri).body(()).unwrap();
+    let (answer, _) = sender.send_request(request, true).unwrap();
+    eventually(&server, |counts| counts.in_flight == 1).await;
+    let client = async {
+        // GOAWAY: no stream can be begun any more.
+        while std::future::poll_fn(|context| sender.poll_ready(context)).await.is_ok() {
+            let request = http::Request::get(&uri).body(()).unwrap();
+            if sender.send_request(request, true).is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        server.release();
+        assert_eq!(answer.await.unwrap().status(), 200);
+        drop(sender);
+        connection.await.unwrap().unwrap();
+    };
+    tokio::join!(server.drain(), client);
+    assert_eq!(server.counts().open_connections, 0);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_port_of_a_stopped_server_is_nobody_elses() {
