@@ -51,8 +51,8 @@ pub struct Report {
     pub failures: Vec<serde_json::Value>,
     /// The same by the second, counted from the start.
     pub seconds: Vec<Second>,
-    /// How long answers took, in milliseconds.
-    pub latency_ms: BTreeMap<String, f64>,
+    /// How long answers took, in milliseconds, if there were any.
+    pub latency_ms: BTreeMap<String, Option<f64>>,
 }
 
 /// Requests that failed.
