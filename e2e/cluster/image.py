@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes an OCI archive with one layer from files, without an engine; of the same files come the same bytes."""
+"""Makes an OCI archive with one layer of programs, without an engine; of the same files come the same bytes."""
 
 import argparse
 import hashlib
@@ -12,29 +12,27 @@ import tarfile
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def layer_of(files, links):
-    """A tar of the files ((source, path) each) and symbolic links ((path, target) each), with the folders they need."""
-    out = io.BytesIO()
+def layer_of(files):
+    """A tar of the programs, each as (source, path), with the folders they need."""
+    out, folders = io.BytesIO(), set()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        folders = set()
 
-        def entry(path, kind, mode, **more):
-            folder = os.path.dirname(path)
-            if folder and folder not in folders:
-                folders.add(folder)
-                tar.addfile(entry(folder, tarfile.DIRTYPE, 0o755))
-            made = tarfile.TarInfo(path)
-            made.type, made.mode = kind, mode
-            for name, value in more.items():
-                setattr(made, name, value)
-            return made
+        def add_folder(path):
+            if path and path not in folders:
+                add_folder(os.path.dirname(path))
+                folders.add(path)
+                folder = tarfile.TarInfo(path)
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(folder)
 
         for source, path in files:
+            path = path.strip("/")
+            add_folder(os.path.dirname(path))
             with open(source, "rb") as handle:
                 data = handle.read()
-            tar.addfile(entry(path.strip("/"), tarfile.REGTYPE, 0o755, size=len(data)), io.BytesIO(data))
-        for path, target in links:
-            tar.addfile(entry(path.strip("/"), tarfile.SYMTYPE, 0o777, linkname=target))
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), 0o755
+            tar.addfile(entry, io.BytesIO(data))
     return out.getvalue()
 
 
@@ -77,17 +75,11 @@ def write_archive(path, name, layer, entrypoint):
             archive.addfile(made, io.BytesIO(data))
 
 
-def pair(text):
-    one, _, other = text.partition(":")
-    return one, other
-
-
 if __name__ == "__main__":
     cli = argparse.ArgumentParser(description=__doc__)
     cli.add_argument("archive")
     cli.add_argument("name", metavar="NAME:TAG")
-    cli.add_argument("--file", action="append", default=[], type=pair, metavar="FROM:TO")
-    cli.add_argument("--link", action="append", default=[], type=pair, metavar="PATH:TARGET")
+    cli.add_argument("--file", action="append", default=[], type=lambda text: text.split(":", 1), metavar="FROM:TO")
     cli.add_argument("--entry", action="append", default=[], metavar="ARGUMENT")
     args = cli.parse_args()
-    write_archive(args.archive, args.name, layer_of(args.file, args.link), args.entry)
+    write_archive(args.archive, args.name, layer_of(args.file), args.entry)
