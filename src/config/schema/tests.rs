@@ -45,9 +45,12 @@ fn every_example_of_the_documentation_is_accepted_by_schema_and_loader() {
     let mut pages = vec![root.join("README.md")];
     pages.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    // Its examples are values of the chart and manifests, which the chart's own tests try.
+    pages.retain(|page| !page.ends_with("docs/kubernetes.md"));
     for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
-        let examples = text.split("```yaml\n").skip(1);
+        // What has it under `config` are values of the chart.
+        let examples = text.split("```yaml\n").skip(1).filter(|rest| !rest.starts_with("config:"));
         files.extend(examples.map(|rest| {
             (page.display().to_string(), rest.split("```").next().unwrap().to_owned())
         }));

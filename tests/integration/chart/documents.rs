@@ -1,6 +1,7 @@
 //! The manifests of the manual.
 
 use super::audit::faults;
+use super::helm::{self, template};
 use super::manifest::{Pod, documents, list, pods, text};
 use super::{hold_in_step, path, read};
 use serde_json::{Value, json};
@@ -46,6 +47,31 @@ fn manifests_of_the_manual_hold_together() {
         assert_eq!(faults(&manifest), [""; 0], "{name}");
         assert!(pods(&manifest).iter().any(|pod| pod.outrigger().is_some()), "{name}");
     }
+}
+
+#[test]
+fn values_that_the_pages_show_make_manifests_that_hold_together() {
+    if !helm::is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("values.yaml");
+    let mut tried = 0;
+    for page in ["README.md", "docs/kubernetes.md"] {
+        let text = read(page);
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            if !block.starts_with("config:") {
+                continue;
+            }
+            std::fs::write(&file, block).unwrap();
+            let made = template("charts/outrigger", &["--values", file.to_str().unwrap()]);
+            let made = made.unwrap_or_else(|error| panic!("{page}: {error}\n{block}"));
+            assert_eq!(faults(&documents(&made)), [""; 0], "{page}:\n{block}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2);
 }
 
 /// K5: a Job with an ordinary container beside it never ends by itself.
