@@ -1,6 +1,6 @@
 # The commands of every day. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run ts-up test lint bench soak fuzz
+.PHONY: help run ts-up test test-cluster lint bench soak fuzz
 
 # How long a soak takes.
 MINUTES ?= 30
@@ -9,7 +9,7 @@ MINUTES ?= 30
 SECONDS_EACH ?= 60
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: ## The demo: eight test servers, a load balancer on 127.0.0.1:8080, requests
 	cargo run --release --locked -- demo
@@ -19,6 +19,9 @@ ts-up: ## The eight test servers alone, on ports 8081, 8082, 8083 and 8085 to 80
 
 test: ## All tests; needs Cargo only
 	cargo test --workspace --locked
+
+test-cluster: ## What must hold in a real Kubernetes, in KUBECONFIG's or one of its own; e2e/cluster/README.md
+	e2e/cluster/run
 
 lint: ## Format, clippy, documentation
 	cargo fmt --all --check
