@@ -6,7 +6,7 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::discovery::Scope;
 use kube::discovery::verbs;
 use kube::{Api, Discovery};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -19,6 +19,8 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
 
     let chart = Chart::pack().await;
     let values = json!({
+        "config": app("LeastConnections"),
+        "test": { "status": "200" },
         "metrics": { "dashboard": { "enabled": true } },
         "networkPolicy": { "enabled": true },
         "configMap": { "source": "Api" },
@@ -35,7 +37,7 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
     // An upgrade reaches the pods that run: none restarts, and the new configuration is what they run.
     let pods = namespace.edge().names().await;
     let mut changed = values.clone();
-    changed["config"] = json!({ "backends": [{ "name": "app", "algorithm": "RoundRobin", "endpoints": ["http://app"] }] });
+    changed["config"] = app("RoundRobin");
     chart.upgrade(name, &changed).await;
     let algorithm = async |wanted: &str| {
         eventually(&format!("{wanted} in all pods"), async || {
@@ -71,7 +73,7 @@ async fn a_broken_configuration_is_refused_before_anything_is_changed() {
     let namespace = Namespace::new("broken").await;
     let name = namespace.name();
     let chart = Chart::pack().await;
-    let broken = json!({ "config": { "backends": [{ "name": "app", "algorithm": "LeastConection", "endpoints": ["http://app"] }] } });
+    let broken = json!({ "config": app("LeastConection") });
     let said = chart.run(&["install", "edge"], name, &broken).await.unwrap_err();
     let job = namespace.kubectl(&["logs", "job/edge-outrigger-check"]).await;
     assert!(job.contains("LeastConection") && job.contains("did you mean"), "{job}");
@@ -105,7 +107,11 @@ async fn a_service_that_is_there_already_is_taken_over_with_its_address() {
     let address = async || services.get("old-ingress").await.unwrap().spec.unwrap().cluster_ip;
     let before = address().await;
     let chart = Chart::pack().await;
-    let values = json!({ "service": { "name": "old-ingress" } });
+    let values = json!({
+        "config": app("LeastConnections"),
+        "test": { "status": "200" },
+        "service": { "name": "old-ingress" },
+    });
     let command = ["install", "--take-ownership", "--force-conflicts", "--wait", "edge"];
     chart.run(&command, name, &values).await.unwrap();
     assert_eq!(address().await, before);
@@ -134,7 +140,11 @@ async fn pods_are_restricted() {
     let values = json!({
         "kind": "DaemonSet",
         "check": { "initContainer": true },
-        "config": { "listeners": [{ "name": "http", "address": "0.0.0.0:80" }] },
+        "config": {
+            "listeners": [{ "name": "http", "address": "0.0.0.0:80" }],
+            "backends": [{ "name": "app", "endpoints": ["http://app"] }],
+        },
+        "test": { "status": "200" },
     });
     chart.install(namespace.name(), &values).await;
     helm(&["-n", namespace.name(), "test", "edge", "--timeout", "60s"]).await.unwrap();
@@ -153,6 +163,11 @@ async fn helm_finds_no_fault() {
     let chart = repository("charts/outrigger").display().to_string();
     let said = helm(&["lint", "--strict", &chart]).await.unwrap();
     assert!(!said.contains("[WARNING]") && !said.contains("[ERROR]"), "{said}");
+}
+
+/// A configuration for the Service `app`.
+fn app(algorithm: &str) -> Value {
+    json!({ "backends": [{ "name": "app", "algorithm": algorithm, "endpoints": ["http://app"] }] })
 }
 
 /// All objects of the namespace, and those of the whole cluster that carry our name.

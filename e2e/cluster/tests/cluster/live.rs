@@ -115,7 +115,8 @@ impl Scene {
         println!("{what}: {}", report.line());
         println!("{what}: LeastConnections: {before:?}");
         println!("{what}: LeastResponseTime: {after:?}");
-        println!("{what}: an edit counted after {delays:?}");
+        let told: Vec<_> = delays.iter().map(SignedDuration::as_millis).collect();
+        println!("{what}: an edit counted after {told:?} ms");
         assert!(slow(&before) > 0, "{before:?}");
         let (slow, all) = (slow(&after), after.values().sum::<u64>());
         assert!(all > 500 && slow * 200 <= all, "{slow} of {all}: {after:?}");
