@@ -46,7 +46,9 @@ enum Edit {
 
 #[derive(Debug)]
 enum Report {
+    /// With its note.
     Edit(Edit, String),
+    /// The configuration with this hash.
     Runs(String),
 }
 
@@ -73,14 +75,14 @@ impl Reporter {
         Self(Some((sender, Arc::new(Task(task)))))
     }
 
-    /// An edit was applied; in the words of the log.
-    pub fn applied(&self, text: &str) {
-        self.send(Report::Edit(Edit::Applied, text.to_owned()));
+    /// An edit was applied: the configuration with this hash, if it is known; in the words of the log.
+    pub fn applied(&self, hash: Option<&str>, text: &str) {
+        self.send(Report::Edit(Edit::Applied, note(hash, text)));
     }
 
-    /// An edit was refused; in the words of the log.
-    pub fn refused(&self, text: &str) {
-        self.send(Report::Edit(Edit::Refused, text.to_owned()));
+    /// An edit was refused, as [applied](Reporter::applied) ones are told.
+    pub fn refused(&self, hash: Option<&str>, text: &str) {
+        self.send(Report::Edit(Edit::Refused, note(hash, text)));
     }
 
     /// The configuration with this hash runs.
@@ -127,8 +129,8 @@ impl Writer {
                 () = backoff.pause(), if hash.is_some() => None,
             };
             match report {
-                Some(Report::Edit(edit, text)) => {
-                    let written = self.write_event(edit, text).await;
+                Some(Report::Edit(edit, note)) => {
+                    let written = self.write_event(edit, note).await;
                     self.tell(
                         0,
                         "Events",
@@ -175,7 +177,7 @@ impl Writer {
         }
     }
 
-    async fn write_event(&self, edit: Edit, text: String) -> Result<(), Failure> {
+    async fn write_event(&self, edit: Edit, note: String) -> Result<(), Failure> {
         let (kind, reason) = edit.words();
         let ThisPod { namespace, name, uid } = &self.pod;
         let event = Event {
@@ -186,7 +188,7 @@ impl Writer {
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()
             },
-            note: Some(shortened(text)),
+            note: Some(note),
             reason: Some(reason.to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some("v1".to_owned()),
@@ -220,13 +222,17 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Res
     }
 }
 
-/// The beginning of `text` that fits into a note.
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_NOTE {
-        text.truncate(text.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8()));
-        text.push('…');
+/// The note of an Event, as long as it may be. The hash comes first: by it replicas are compared.
+fn note(hash: Option<&str>, text: &str) -> String {
+    let mut note = match hash {
+        Some(hash) => format!("configuration {hash}: {text}"),
+        None => text.to_owned(),
+    };
+    if note.len() > LONGEST_NOTE {
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8()));
+        note.push('…');
     }
-    text
+    note
 }
 
 #[cfg(test)]
@@ -265,7 +271,7 @@ mod tests {
         assert_eq!(ThisPod::told_by(|_| None), None);
         let unnamed = |name: &str| (name != "POD_NAME").then(|| "x".to_owned());
         assert_eq!(ThisPod::told_by(unnamed), None);
-        Reporter::default().applied("nobody listens");
+        Reporter::default().applied(None, "nobody listens");
     }
 
     #[tokio::test]
@@ -273,16 +279,17 @@ mod tests {
         let api = FakeApi::start().await;
         let reporter = Reporter::start(&Connection::plain(api.address()), pod());
         reporter.runs("abc");
-        reporter.applied("generation 2");
-        reporter.refused(&"ä".repeat(1000));
-        let written = written(&api, 3).await;
+        reporter.applied(Some("abc"), "generation 2");
+        reporter.refused(Some("def"), &"ä".repeat(1000));
+        reporter.refused(None, "it is missing");
+        let written = written(&api, 4).await;
         let (path, patch) = &written[0];
         assert_eq!(path, "/api/v1/namespaces/edge/pods/lb-1");
         assert_eq!(patch["metadata"]["annotations"], json!({ HASH: "abc" }));
         let (path, event) = &written[1];
         assert_eq!(path, "/apis/events.k8s.io/v1/namespaces/edge/events");
         assert_eq!((&event["type"], &event["reason"]), (&json!("Normal"), &json!("ConfigApplied")));
-        assert_eq!(event["note"], "generation 2");
+        assert_eq!(event["note"], "configuration abc: generation 2");
         assert_eq!(event["regarding"]["uid"], "u-1");
         let (_, event) = &written[2];
         assert_eq!(
@@ -291,6 +298,8 @@ mod tests {
         );
         let note = event["note"].as_str().unwrap();
         assert!(note.len() <= LONGEST_NOTE && note.ends_with("ä…"), "{}", note.len());
+        assert!(note.starts_with("configuration def: ä"), "{note}");
+        assert_eq!(written[3].1["note"], "it is missing");
     }
 
     #[tokio::test]

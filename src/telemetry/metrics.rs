@@ -125,6 +125,8 @@ metrics! {
         "Worker threads.";
     CONFIG_GENERATION = Gauge "outrigger_config_generation" []
         "The number of the configuration that runs in this process, counted from 1.";
+    CONFIG_INFO = Gauge "outrigger_config_info" ["hash"]
+        "Always 1; the label is the SHA-256 of the configuration that runs, equal wherever the same one does.";
     CONFIG_IN_SYNC = Gauge "outrigger_config_in_sync" []
         "1 while what runs is what the configuration's source says; 0 when it was refused or is missing.";
     CONFIG_LOADED = Gauge "outrigger_config_loaded_timestamp_seconds" []

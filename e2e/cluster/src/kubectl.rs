@@ -47,6 +47,7 @@ pub(crate) fn said(command: &mut Command, input: Option<&str>) -> Result<String,
         stdin.write_all(input.as_bytes()).expect("the program reads");
     }
     let output = child.wait_with_output().expect("the program ends");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(out.into_owned()) } else { Err(format!("{out}{err}")) }
 }

@@ -24,7 +24,8 @@ pub async fn log(namespace: &Namespace, pod: &str, container: &str) -> Result<Ve
         timestamps: true,
         ..LogParams::default()
     };
-    let text = namespace.api::<Pod>().logs(pod, &wanted).await.map_err(|error| error.to_string())?;
+    let text =
+        namespace.api::<Pod>().logs(pod, &wanted).await.map_err(|error| error.to_string())?;
     text.lines().map(|line| parsed(line).ok_or_else(|| format!("no time: {line}"))).collect()
 }
 

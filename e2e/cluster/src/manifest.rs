@@ -9,7 +9,8 @@ use serde_json::Value;
 /// # Panics
 /// There is none, or one of its images is not known here.
 pub fn manifest(name: &str) -> String {
-    let text = std::fs::read_to_string(repository("docs/kubernetes").join(name)).expect("a manifest");
+    let text =
+        std::fs::read_to_string(repository("docs/kubernetes").join(name)).expect("a manifest");
     let lines = text.lines().map(|line| match line.split_once("image: ") {
         Some((indent, image)) => format!("{indent}image: {}", own(image.trim())),
         None => line.to_owned(),

@@ -36,7 +36,9 @@ impl Namespace {
     /// The cluster does not let us.
     pub async fn new(test: &str) -> Self {
         let client = Client::try_default().await.unwrap_or_else(|error| {
-            panic!("no cluster: {error}; `make test-cluster` starts one, or takes that of KUBECONFIG")
+            panic!(
+                "no cluster: {error}; `make test-cluster` starts one, or takes that of KUBECONFIG"
+            )
         });
         let name = format!("outrigger-{test}");
         let namespaces: Api<core::Namespace> = Api::all(client.clone());
@@ -100,7 +102,13 @@ impl Namespace {
     ///
     /// # Errors
     /// When no whole answer comes.
-    pub async fn ask(&self, pod: &str, port: u16, method: &str, path: &str) -> Result<Said, String> {
+    pub async fn ask(
+        &self,
+        pod: &str,
+        port: u16,
+        method: &str,
+        path: &str,
+    ) -> Result<Said, String> {
         forward::ask(&self.api(), pod, port, method, path).await
     }
 

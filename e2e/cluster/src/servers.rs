@@ -43,7 +43,8 @@ impl Servers {
     /// They are refused.
     pub async fn apply(&self, namespace: &Namespace) {
         let Self { name, replicas, arguments, port, named } = self;
-        let mut all = vec!["--port".to_owned(), port.to_string(), "--host".to_owned(), "0.0.0.0".to_owned()];
+        let mut all =
+            vec!["--port".to_owned(), port.to_string(), "--host".to_owned(), "0.0.0.0".to_owned()];
         all.extend(["--name".to_owned(), named.clone()]);
         all.extend(arguments.iter().cloned());
         let deployment = json!({
