@@ -33,6 +33,8 @@ pub enum Reason {
     Forbidden,
     /// What we know is too old to go on from (410): everything is listed anew.
     Expired,
+    /// The API server cannot at the moment: it has too much to do, or is about to start or to end (408, 429, 5xx).
+    Unavailable,
     /// The API server answered something else that is no success.
     Refused,
     /// The answer is not what it should be.
@@ -62,13 +64,14 @@ impl Resource {
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Setup,
         Self::Unreachable,
         Self::Timeout,
         Self::Unauthorized,
         Self::Forbidden,
         Self::Expired,
+        Self::Unavailable,
         Self::Refused,
         Self::Malformed,
     ];
@@ -82,8 +85,19 @@ impl Reason {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::Expired => "expired",
+            Self::Unavailable => "unavailable",
             Self::Refused => "refused",
             Self::Malformed => "malformed",
+        }
+    }
+
+    /// Whether it may be over without anybody's doing, so that the same is worth another try.
+    pub(super) const fn passes(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout | Self::Unauthorized | Self::Unavailable => true,
+            Self::Setup | Self::Forbidden | Self::Expired | Self::Refused | Self::Malformed => {
+                false
+            }
         }
     }
 
@@ -93,7 +107,7 @@ impl Reason {
             401 => Self::Unauthorized,
             403 => Self::Forbidden,
             410 => Self::Expired,
-            408 | 504 => Self::Timeout,
+            408 | 429 | 500.. => Self::Unavailable,
             _ => Self::Refused,
         }
     }
@@ -263,6 +277,7 @@ impl Watch {
             | Reason::Timeout
             | Reason::Unauthorized
             | Reason::Expired
+            | Reason::Unavailable
             | Reason::Refused
             | Reason::Malformed => String::new(),
         };

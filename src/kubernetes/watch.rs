@@ -29,6 +29,10 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// A watch that ends before it is this old has a reason to.
 const SHORT: Duration = Duration::from_secs(1);
 
+/// How long an API server that answers may keep us from going on before everything is listed anew. When it is overloaded, lists of all of
+/// us are the last that it needs; but what it cannot go on from, such as a version that it does not know, it may never be able to.
+const GOES_ON: Duration = Duration::from_secs(60);
+
 /// Which objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {
@@ -120,27 +124,43 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_,
         backoff: &mut Backoff,
         tell: &mut impl FnMut(News<'_, K>),
     ) -> Failure {
+        let mut kept_since = None;
         loop {
-            let began = Instant::now();
-            match self.hear_once(watch, backoff, tell).await {
-                Ok(()) if began.elapsed() >= SHORT => {}
-                // Who ends it at once would be asked without end.
-                Ok(()) => backoff.pause().await,
-                Err(failure) => match failure.reason {
-                    Reason::Unreachable | Reason::Timeout => {
-                        watch.failed(&failure);
-                        tell(Err(&failure));
-                        backoff.pause().await;
-                    }
-                    // What we know may be too old, or a role allows lists and no watches: then lists have to do.
-                    Reason::Setup
-                    | Reason::Unauthorized
-                    | Reason::Forbidden
-                    | Reason::Expired
-                    | Reason::Refused
-                    | Reason::Malformed => return failure,
-                },
+            let (began, from) = (Instant::now(), self.version.clone());
+            let ended = self.hear_once(watch, backoff, tell).await;
+            if self.version != from {
+                kept_since = None;
             }
+            let failure = match ended {
+                Ok(()) if began.elapsed() >= SHORT => continue,
+                // Who ends it at once would be asked without end.
+                Ok(()) => {
+                    backoff.pause().await;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            let goes_on = match failure.reason {
+                Reason::Unreachable | Reason::Timeout => {
+                    kept_since = None;
+                    true
+                }
+                Reason::Unauthorized | Reason::Unavailable => {
+                    kept_since.get_or_insert(began).elapsed() < GOES_ON
+                }
+                // What we know may be too old, or a role allows lists and no watches: then lists have to do.
+                Reason::Setup
+                | Reason::Forbidden
+                | Reason::Expired
+                | Reason::Refused
+                | Reason::Malformed => false,
+            };
+            if !goes_on {
+                return failure;
+            }
+            watch.failed(&failure);
+            tell(Err(&failure));
+            backoff.pause().await;
         }
     }
 

@@ -140,7 +140,7 @@ metrics! {
     LAST_RELOAD_DURATION = Gauge "outrigger_last_reload_duration_seconds" []
         "How long the last change of the source took; absent before the first.";
     WATCH_ERRORS = Counter "outrigger_kubernetes_watch_errors_total" ["resource", "reason"]
-        "Failures to follow what Kubernetes says of endpointslices, services or configmaps: setup, unreachable, timeout, unauthorized, forbidden, expired, refused, malformed. What is known is kept.";
+        "Failures to follow what Kubernetes says of endpointslices, services or configmaps: setup, unreachable, timeout, unauthorized, forbidden, expired, unavailable (408, 429, 5xx), refused, malformed. What is known is kept.";
     WATCH_AGE = Gauge "outrigger_kubernetes_watch_age_seconds" ["resource"]
         "How old what is known of a resource may be: time since its worst watch broke, 0 while all stand; absent where nothing is watched.";
     LIVE_SNAPSHOTS = Gauge "outrigger_live_snapshots" []
