@@ -5,14 +5,15 @@ use super::*;
 use crate::config;
 use crate::lifecycle::Lifecycle;
 use crate::model::Model;
-use serde_json::{Value, json};
+use crate::telemetry::metrics::{self, Value};
+use serde_json::{Value as Json, json};
 use std::time::Duration;
 
 const SLICES: &str = "namespaces/shop/endpointslices";
 const SERVICES: &str = "namespaces/shop/services";
 
 /// A model whose only backend has its endpoints from the Service shop/web.
-fn model(port: &str) -> Model {
+pub(super) fn model(port: &str) -> Model {
     let text = format!(
         "
 listeners: [{{ name: http, address: '127.0.0.1:1' }}]
@@ -24,12 +25,12 @@ backends: [{{ name: web, service: {{ namespace: shop, name: web, port: {port} }}
 }
 
 /// An EndpointSlice of `service` with ready endpoints.
-fn slice(service: &str, addresses: &[&str]) -> Value {
+fn slice(service: &str, addresses: &[&str]) -> Json {
     let endpoint = |address: &&str| json!({ "addresses": [address] });
     json!({
         "metadata": { "labels": { "kubernetes.io/service-name": service } },
         "addressType": "IPv4",
-        "endpoints": addresses.iter().map(endpoint).collect::<Value>(),
+        "endpoints": addresses.iter().map(endpoint).collect::<Json>(),
         "ports": [{ "name": "http", "port": 8080 }],
     })
 }
@@ -76,6 +77,15 @@ impl Followed {
 
     fn lists(&self) -> usize {
         self.api.requests().iter().filter(|asked| !asked.contains("watch=")).count()
+    }
+
+    fn age(&self) -> f64 {
+        let samples = self.connection.watches().samples();
+        let mut ages = samples.iter().filter(|sample| sample.metric == &metrics::WATCH_AGE);
+        match ages.next().unwrap().value {
+            Value::Number(age) => age,
+            Value::Durations(_) => unreachable!("it is a gauge"),
+        }
     }
 
     fn errors(&self, reason: Reason) -> u64 {
@@ -195,6 +205,8 @@ async fn without_the_right_to_watch_lists_have_to_do() {
     followed.until_counted(Reason::Forbidden, 1).await;
     followed.api.put(SLICES, "web-1", slice("web", &["10.0.0.2"]));
     followed.until(&["10.0.0.2"]).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(followed.age() < 6.0, "each list is news: {}", followed.age());
 }
 
 #[tokio::test]

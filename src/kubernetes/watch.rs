@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -51,8 +52,8 @@ impl Selection {
     }
 }
 
-/// The objects by their names.
-pub(super) type Objects<K> = BTreeMap<String, K>;
+/// The objects by their names. Whoever keeps them shares them: there may be many, and each change tells of all.
+pub(super) type Objects<K> = BTreeMap<String, Arc<K>>;
 
 /// What is told of the objects: that they are these, or why nobody can say now. Then they may still be what they were.
 pub(super) type News<'n, K> = Result<&'n Objects<K>, &'n Failure>;
@@ -75,6 +76,7 @@ pub(super) async fn follow<K>(
         // Everything is listed again only if we cannot go on from what we know.
         let failure = match begin(connection, selection).await {
             Ok(mut known) => {
+                watch.listed();
                 tell(Ok(&known.objects));
                 known.hear(watch, &mut backoff, &mut tell).await
             }
@@ -112,8 +114,14 @@ where
     };
     let list = in_time(api.list(&params)).await?;
     let version = list.metadata.resource_version.unwrap_or_default();
-    let objects = list.items.into_iter().map(|object| (object.name_any(), object)).collect();
+    let objects = list.items.into_iter().map(kept).collect();
     Ok(Known { api, selection, objects, version })
+}
+
+/// An object under its name, without what is of no use here: who changed which field when, which is as long as all the rest.
+fn kept<K: Resource>(mut object: K) -> (String, Arc<K>) {
+    object.managed_fields_mut().clear();
+    (object.name_any(), Arc::new(object))
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_, K> {
@@ -186,7 +194,7 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_,
                 None => return Ok(()),
                 Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                     self.version = object.resource_version().unwrap_or_default();
-                    self.objects.insert(object.name_any(), object);
+                    self.objects.extend([kept(object)]);
                     tell(Ok(&self.objects));
                 }
                 Some(WatchEvent::Deleted(object)) => {

@@ -69,6 +69,30 @@ async fn endpoints_that_stay_keep_their_state_and_nobody_takes_it_for_an_edit() 
     .await;
 }
 
+/// K3: each change is a snapshot to compile, and wakes every connection.
+#[tokio::test]
+async fn a_rollout_of_many_pods_is_few_snapshots() {
+    local(async {
+        let api = FakeApi::start().await;
+        put(&api, &["10.0.0.1"]);
+        let running = Running::with_service(&api).await;
+        running.until_hosts(&["10.0.0.1"]).await;
+        let (before, _) = running.outlets.events.since(0);
+        let (began, mut last) = (Instant::now(), String::new());
+        for pod in 0..200 {
+            last = format!("10.0.1.{pod}");
+            put(&api, &["10.0.0.1", &last]);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        running.until_hosts(&["10.0.0.1", &last]).await;
+        let (after, _) = running.outlets.events.since(0);
+        let (snapshots, took) = (after.len() - before.len(), began.elapsed());
+        assert!(snapshots as u128 <= took.as_millis() / 50 + 2, "{snapshots} within {took:?}");
+        assert!(snapshots > 3, "it is not waited for the end: {snapshots} within {took:?}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_edit_changes_what_it_says_and_no_endpoint_of_a_service() {
     local(async {
