@@ -122,12 +122,13 @@ impl Discovery {
         self.fill(model);
     }
 
-    /// Gives each backend of `model` that has its endpoints from a Service those that are known.
+    /// Gives each backend of `model` that has its endpoints from a Service those that are known. One whose are not keeps what it has.
     pub fn fill(&self, model: &mut Model) {
         let known = self.board.lock();
         for backend in &mut model.backends {
-            if let Some(service) = backend.source.followed() {
-                backend.endpoints = known.get(service).cloned().flatten().unwrap_or_default();
+            let service = backend.source.followed();
+            if let Some(Some(endpoints)) = service.and_then(|service| known.get(service)) {
+                backend.endpoints.clone_from(endpoints);
             }
         }
     }

@@ -256,5 +256,7 @@ async fn a_service_that_no_model_names_any_more_is_not_watched() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(followed.connection.watches().samples(), []);
+    assert_eq!(followed.fill(), ["10.0.0.1"], "what it has it keeps");
+    followed.model = model("http");
     assert_eq!(followed.fill(), [""; 0]);
 }

@@ -137,6 +137,34 @@ async fn a_service_that_an_edit_brings_has_its_endpoints_when_the_edit_runs() {
     .await;
 }
 
+/// Because its namespace is mistyped, say, or no Role is for it.
+#[tokio::test]
+async fn a_backend_keeps_its_endpoints_until_those_of_the_service_that_an_edit_brings_are_known() {
+    local(async {
+        let api = FakeApi::start().await;
+        put(&api, &["10.0.0.1"]);
+        api.refuse(Some((403, "Forbidden")));
+        let folder = TempDir::new().unwrap();
+        let listed = SERVED.replace(
+            "service: { namespace: shop, name: web, port: http }",
+            "endpoints: ['http://127.0.0.1:9']",
+        );
+        fs::write(folder.path().join("config.yaml"), &listed).unwrap();
+        let running = Running::in_folder(folder, &Connection::plain(api.address()));
+        running.write("config.yaml", SERVED);
+        running.until("the edit", |running| running.store.load().generation == 2).await;
+        assert_eq!(running.hosts(), ["127.0.0.1"]);
+        running.write("config.yaml", &SERVED.replace("port: http", "port: http, scheme: Https"));
+        running.until("the edit", |running| running.store.load().generation == 3).await;
+        assert_eq!(running.hosts(), ["127.0.0.1"]);
+        running.write("config.yaml", SERVED);
+        running.until("the edit", |running| running.store.load().generation == 4).await;
+        api.refuse(None);
+        running.until_hosts(&["10.0.0.1"]).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_service_without_pods_leaves_a_backend_without_endpoints_until_there_are_some() {
     local(async {
