@@ -309,8 +309,8 @@ impl<E: Effects> Control<E> {
     /// Keeps a reload for those who ask later, and tells those who look on.
     fn note(&self, reload: Reload, look: Look, text: String) {
         match reload.outcome {
-            Outcome::Accepted => self.reporter.applied(&text),
-            Outcome::Refused => self.reporter.refused(&text),
+            Outcome::Accepted => self.reporter.applied(reload.hash.as_deref(), &text),
+            Outcome::Refused => self.reporter.refused(reload.hash.as_deref(), &text),
             Outcome::Unchanged => {}
         }
         self.reporter.runs(&self.store.load().config_hash);
@@ -336,12 +336,17 @@ impl<E: Effects> Control<E> {
         if running.config_hash != hash {
             self.store.swap(running.with_hash(hash.clone()));
         }
+        // Other words, or the ones before again after a mistake.
+        let is_edit = running.config_hash != hash || !self.source.load().in_sync();
         self.source.ends(Outcome::Unchanged, look.began.elapsed());
         self.in_sync(&hash, self.source.load().loaded_at);
         let generation = running.generation;
         let text =
             format!("reload: generation {generation} stays: the configuration says the same");
         tracing::info!("{text}");
+        if is_edit {
+            self.reporter.applied(Some(&hash), &text);
+        }
         self.note(Reload::new(Outcome::Unchanged, look.cause, generation, Some(hash)), look, text);
     }
 

@@ -55,8 +55,9 @@ fn of_program(context: &AdminContext, families: &mut Families) {
 }
 
 fn of_source(context: &AdminContext, families: &mut Families) {
-    let source = context.source.load();
-    families.one(&names::CONFIG_GENERATION, &[], context.store.load().generation as f64);
+    let (source, running) = (context.source.load(), context.store.load());
+    families.one(&names::CONFIG_GENERATION, &[], running.generation as f64);
+    families.one(&names::CONFIG_INFO, &[&running.config_hash], 1.0);
     families.one(&names::CONFIG_IN_SYNC, &[], flag(source.in_sync()));
     families.maybe(&names::CONFIG_LOADED, &[], source.loaded_at.map(seconds));
     let (accepted, refused, unchanged) = context.source.counts();

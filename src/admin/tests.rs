@@ -294,7 +294,9 @@ async fn metrics_add_up_what_all_workers_counted() {
         .record_latency(crate::clock::Nanos::now(), Duration::from_millis(3));
     let server = start(loopback(), context).unwrap();
     let (_, metrics) = get(server.address(), "/metrics").await;
+    let hash = format!("outrigger_config_info{{hash=\"{}\"}} 1", config::hash(CONFIG.as_bytes()));
     for line in [
+        &*hash,
         "outrigger_build_info{version=\"0.1.0\",commit=\"abc\"} 1",
         "outrigger_ready 1",
         "outrigger_config_generation 1",
@@ -332,6 +334,9 @@ async fn the_series_of_a_removed_endpoint_go() {
     let (_, metrics) = get(server.address(), "/metrics").await;
     assert!(!metrics.contains("127.0.0.1:8081"));
     assert!(metrics.contains("127.0.0.1:8082"));
+    let hashes: Vec<_> = metrics.lines().filter(|line| line.contains("config_info{")).collect();
+    let running = config::hash(fewer.as_bytes());
+    assert_eq!(hashes, [format!("outrigger_config_info{{hash=\"{running}\"}} 1")]);
     assert_eq!(status(server.address()).await["generation"], 2);
 }
 

@@ -11,13 +11,20 @@ use std::time::Duration;
 const KNOWN_AT_MOST: Duration = Duration::from_secs(1);
 
 impl<E: Effects> Control<E> {
-    /// Gives the backends of `next` the endpoints that their Services have now, once they are known.
+    /// Gives the backends of `next` the endpoints that their Services have now, once they are known. As long as nobody can tell, a
+    /// backend goes on with those that it had before.
     pub(super) async fn complete(&mut self, next: &mut Model) {
         let running = self.store.load();
         self.discovery.follow(&[&running.model, next]);
         self.discovery.settle(KNOWN_AT_MOST).await;
         // What runs gets the same, so that it is no part of what the source changes.
         self.on_endpoints().await;
+        let running = self.store.load();
+        for backend in next.backends.iter_mut().filter(|next| next.source.followed().is_some()) {
+            if let Some(before) = running.backend(&backend.name) {
+                backend.endpoints.clone_from(&before.model().endpoints);
+            }
+        }
         self.discovery.fill(next);
     }
 

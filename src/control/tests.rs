@@ -64,7 +64,16 @@ impl Running {
         Self::of(folder, (source, Input::File(watcher)), kubernetes)
     }
 
-    fn of(folder: TempDir, (source, input): (Source, Input), kubernetes: &Connection) -> Self {
+    fn of(folder: TempDir, opened: (Source, Input), kubernetes: &Connection) -> Self {
+        Self::reporting(folder, opened, kubernetes, Reporter::default())
+    }
+
+    fn reporting(
+        folder: TempDir,
+        (source, input): (Source, Input),
+        kubernetes: &Connection,
+        reporter: Reporter,
+    ) -> Self {
         let name = source.path.display().to_string();
         let loaded =
             config::load(&source.bytes, &name, &Surroundings::within(folder.path())).unwrap();
@@ -89,7 +98,7 @@ impl Running {
             running: origin.clone(),
             latest: origin,
             effects: Nothing,
-            reporter: Reporter::default(),
+            reporter,
             path: name,
             folder: folder.path().to_owned(),
             workers: 1,

@@ -78,7 +78,7 @@ impl ConfigMapWatch {
             let tell = |maps: News<'_, ConfigMap>| {
                 // What is known is kept.
                 let Ok(maps) = maps else { return };
-                let now = Some(key.content(maps.values().next()));
+                let now = Some(key.content(maps.values().next().map(|map| &**map)));
                 sender.send_if_modified(|known| {
                     let is_other = *known != now;
                     *known = now;

@@ -4,7 +4,7 @@ use super::Task;
 use super::connection::Connection;
 use super::health::Resource;
 use super::slices::{self, Found};
-use super::watch::{self, News, Selection};
+use super::watch::{self, News, Objects, Selection};
 use crate::lifecycle::ReadyGuard;
 use crate::model::{Endpoint, Model, Service, ServicePort};
 use k8s_openapi::api::core::v1 as core_v1;
@@ -17,6 +17,13 @@ use tokio::time::{Instant, sleep_until};
 /// Changes are taken together that come within this time: while pods come and go there are many, and each is a snapshot.
 const TOGETHER: Duration = Duration::from_millis(50);
 
+/// For each time that it takes to put endpoints to use, so many pass before the next: with many thousands of pods, a rollout must not
+/// keep us busy with nothing else.
+const REST: u32 = 9;
+
+/// Endpoints that have changed are never waited for longer, however many there are.
+const REST_AT_MOST: Duration = Duration::from_secs(1);
+
 /// Carries the name of the Service that an EndpointSlice is of.
 const LABEL: &str = "kubernetes.io/service-name";
 
@@ -28,8 +35,19 @@ pub struct Discovery {
     followed: BTreeMap<Service, Task>,
     /// Held until the endpoints of all Services have been known once.
     gate: Option<ReadyGuard>,
-    /// The version of the board that was taken last, and when.
-    taken: (u64, Option<Instant>),
+    /// What was taken last.
+    taken: Taken,
+}
+
+/// Endpoints that were taken from the board.
+#[derive(Debug, Default)]
+struct Taken {
+    /// The board's version.
+    version: u64,
+    /// When, as long as they are not in use.
+    at: Option<Instant>,
+    /// Others are taken from then on.
+    next: Option<Instant>,
 }
 
 /// What is known of each Service.
@@ -50,7 +68,7 @@ impl Discovery {
             board: Arc::default(),
             followed: BTreeMap::new(),
             gate,
-            taken: (0, None),
+            taken: Taken::default(),
         }
     }
 
@@ -88,34 +106,41 @@ impl Discovery {
 
     /// Waits for endpoints that were not [taken](Discovery::take). Cancel safe.
     pub async fn changed(&self) {
-        let (seen, at) = self.taken;
         let mut version = self.board.version.subscribe();
         // Cannot fail: the sender lives as long as `self`.
-        let _ = version.wait_for(|version| *version != seen).await;
-        if let Some(at) = at {
-            sleep_until(at + TOGETHER).await;
+        let _ = version.wait_for(|version| *version != self.taken.version).await;
+        if let Some(next) = self.taken.next {
+            sleep_until(next).await;
         }
     }
 
     /// [Fills](Discovery::fill) `model`, which runs or is about to: what is known now is no [change](Discovery::changed) any more.
     pub fn take(&mut self, model: &mut Model) {
-        self.taken = (*self.board.version.borrow(), Some(Instant::now()));
+        let now = Instant::now();
+        let version = *self.board.version.borrow();
+        self.taken = Taken { version, at: Some(now), next: Some(now + TOGETHER) };
         self.fill(model);
     }
 
-    /// Gives each backend of `model` that has its endpoints from a Service those that are known.
+    /// Gives each backend of `model` that has its endpoints from a Service those that are known. One whose are not keeps what it has.
     pub fn fill(&self, model: &mut Model) {
         let known = self.board.lock();
         for backend in &mut model.backends {
-            if let Some(service) = backend.source.followed() {
-                backend.endpoints = known.get(service).cloned().flatten().unwrap_or_default();
+            let service = backend.source.followed();
+            if let Some(Some(endpoints)) = service.and_then(|service| known.get(service)) {
+                backend.endpoints.clone_from(endpoints);
             }
         }
     }
 
     /// What was taken is in use: opens the gate if nothing is missing.
     pub fn in_use(&mut self) {
-        let is_newest = self.taken.0 == *self.board.version.borrow();
+        if let Some(at) = self.taken.at.take() {
+            let now = Instant::now();
+            let rest = ((now - at) * REST).min(REST_AT_MOST);
+            self.taken.next = self.taken.next.max(Some(now + rest));
+        }
+        let is_newest = self.taken.version == *self.board.version.borrow();
         let known = self.board.lock();
         let knows = |service| known.get(service).is_some_and(Option::is_some);
         if self.gate.is_some() && is_newest && self.followed.keys().all(knows) {
@@ -158,9 +183,9 @@ struct Follower {
 /// What was heard of a Service, each `None` before the first list.
 #[derive(Debug, Default)]
 struct Heard {
-    slices: Option<Vec<EndpointSlice>>,
+    slices: Option<Objects<EndpointSlice>>,
     /// The Service itself, if there is one; where it does not matter it counts as heard of.
-    itself: Option<Option<core_v1::Service>>,
+    itself: Option<Option<Arc<core_v1::Service>>>,
     /// What was remarked last.
     remark: Option<String>,
 }
@@ -184,7 +209,7 @@ impl Follower {
             let tell = |slices: News<'_, EndpointSlice>| match slices {
                 Ok(slices) => {
                     let mut heard = lock();
-                    heard.slices = Some(slices.values().cloned().collect());
+                    heard.slices = Some(slices.clone());
                     self.take_in(&mut heard);
                 }
                 Err(_) => self.board.give_up(&self.service),
@@ -211,7 +236,8 @@ impl Follower {
 
     fn take_in(&self, heard: &mut Heard) {
         let (Some(slices), Some(itself)) = (&heard.slices, &heard.itself) else { return };
-        let Found { endpoints, remark } = slices::find(&self.service, slices, itself.as_ref());
+        let slices = slices.values().map(|slice| &**slice);
+        let Found { endpoints, remark } = slices::find(&self.service, slices, itself.as_deref());
         if remark != heard.remark {
             if let Some(remark) = &remark {
                 let Service { namespace, name, .. } = &self.service;
@@ -220,5 +246,32 @@ impl Follower {
             heard.remark = remark;
         }
         self.board.put(&self.service, endpoints);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::tests::model;
+
+    /// K3: with many thousands of pods a rollout must leave time for other things.
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_to_put_to_use_is_done_less_often() {
+        let mut model = model("http");
+        let service = model.backends[0].source.followed().unwrap().clone();
+        let mut discovery = Discovery::new(Connection::inferred(), None);
+        let mut rests = Vec::new();
+        for (pod, takes) in (1..).zip([0, 40, 60_000, 0]) {
+            discovery.take(&mut model);
+            tokio::time::advance(Duration::from_millis(takes)).await;
+            discovery.in_use();
+            // What comes next is not put to use by this.
+            discovery.in_use();
+            let since = Instant::now();
+            discovery.board.put(&service, vec![service.endpoint("10.0.0.1", pod, None)]);
+            discovery.changed().await;
+            rests.push(since.elapsed().as_millis());
+        }
+        assert_eq!(rests, [50, 360, 1000, 50]);
     }
 }

@@ -33,6 +33,8 @@ pub enum Reason {
     Forbidden,
     /// What we know is too old to go on from (410): everything is listed anew.
     Expired,
+    /// The API server cannot at the moment: it has too much to do, or is about to start or to end (408, 429, 5xx).
+    Unavailable,
     /// The API server answered something else that is no success.
     Refused,
     /// The answer is not what it should be.
@@ -62,13 +64,14 @@ impl Resource {
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Setup,
         Self::Unreachable,
         Self::Timeout,
         Self::Unauthorized,
         Self::Forbidden,
         Self::Expired,
+        Self::Unavailable,
         Self::Refused,
         Self::Malformed,
     ];
@@ -82,8 +85,19 @@ impl Reason {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::Expired => "expired",
+            Self::Unavailable => "unavailable",
             Self::Refused => "refused",
             Self::Malformed => "malformed",
+        }
+    }
+
+    /// Whether it may be over without anybody's doing, so that the same is worth another try.
+    pub(super) const fn passes(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout | Self::Unauthorized | Self::Unavailable => true,
+            Self::Setup | Self::Forbidden | Self::Expired | Self::Refused | Self::Malformed => {
+                false
+            }
         }
     }
 
@@ -93,7 +107,7 @@ impl Reason {
             401 => Self::Unauthorized,
             403 => Self::Forbidden,
             410 => Self::Expired,
-            408 | 504 => Self::Timeout,
+            408 | 429 | 500.. => Self::Unavailable,
             _ => Self::Refused,
         }
     }
@@ -173,7 +187,7 @@ struct Open {
 /// How a watch does.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
-    /// When it was last known that nothing is missed; its begin at first.
+    /// When all was known last; its begin at first.
     at: Instant,
     /// Whether it stands.
     stands: bool,
@@ -187,8 +201,8 @@ pub(super) struct Watch {
     resource: Resource,
     /// What it is about, for people: `shop/web`.
     of: String,
-    /// What was said last of its failure.
-    said: Mutex<Option<Reason>>,
+    /// What was said last of its failure, and since when it fails.
+    said: Mutex<Option<(Reason, Instant)>>,
 }
 
 impl Watches {
@@ -232,12 +246,19 @@ impl Watches {
 }
 
 impl Watch {
+    /// All is known as it is now, whether or not it can be followed from here on.
+    pub(super) fn listed(&self) {
+        if let Some((_, standing)) = lock(&self.watches.open).by_id.get_mut(&self.id) {
+            standing.at = Instant::now();
+        }
+    }
+
     /// From here on nothing is missed.
     pub(super) fn stands(&self) {
-        let before = self.note(true);
-        if lock(&self.said).take().is_some() {
+        self.note(true);
+        if let Some((_, since)) = lock(&self.said).take() {
             let (resource, of) = (self.resource.name(), &self.of);
-            let missed = before.map_or(0, |before| before.at.elapsed().as_secs());
+            let missed = since.elapsed().as_secs();
             tracing::info!("Kubernetes: {resource} of {of} are followed again, after {missed} s");
         }
     }
@@ -263,6 +284,7 @@ impl Watch {
             | Reason::Timeout
             | Reason::Unauthorized
             | Reason::Expired
+            | Reason::Unavailable
             | Reason::Refused
             | Reason::Malformed => String::new(),
         };
@@ -274,19 +296,21 @@ impl Watch {
     /// Whether a failure is to be said, which it is once.
     fn is_news(&self, reason: Reason) -> bool {
         // That is routine, and mended by the list that follows.
-        reason != Reason::Expired && lock(&self.said).replace(reason) != Some(reason)
+        if reason == Reason::Expired {
+            return false;
+        }
+        let mut said = lock(&self.said);
+        let since = said.map_or_else(Instant::now, |(_, since)| since);
+        said.replace((reason, since)).is_none_or(|(before, _)| before != reason)
     }
 
-    /// Returns how it did before.
-    fn note(&self, stands: bool) -> Option<Standing> {
-        let mut open = lock(&self.watches.open);
-        let (_, standing) = open.by_id.get_mut(&self.id)?;
-        let before = *standing;
-        // A failure after another is no later knowledge.
-        if stands || before.stands {
-            *standing = Standing { at: Instant::now(), stands };
+    fn note(&self, stands: bool) {
+        if let Some((_, standing)) = lock(&self.watches.open).by_id.get_mut(&self.id) {
+            // A failure after another is no later knowledge.
+            if stands || standing.stands {
+                *standing = Standing { at: Instant::now(), stands };
+            }
         }
-        Some(before)
     }
 }
 

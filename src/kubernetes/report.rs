@@ -11,7 +11,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// The annotation with the hash of the configuration that runs.
@@ -20,7 +20,7 @@ const HASH: &str = "outrigger/config-hash";
 /// The longest note of an Event, in bytes (the API takes 1 kB).
 const LONGEST_NOTE: usize = 1024;
 
-/// Reports that wait; further ones are lost, which only a flood of edits can bring about.
+/// Events that wait; further ones are lost, which only a flood of edits can bring about.
 const WAITING: usize = 64;
 
 /// For a write to be answered.
@@ -44,15 +44,18 @@ enum Edit {
     Refused,
 }
 
-#[derive(Debug)]
-enum Report {
-    Edit(Edit, String),
-    Runs(String),
-}
-
 /// Reports; nothing where nobody listens.
 #[derive(Clone, Debug, Default)]
-pub struct Reporter(Option<(mpsc::Sender<Report>, Arc<Task>)>);
+pub struct Reporter(Option<Arc<Reports>>);
+
+#[derive(Debug)]
+struct Reports {
+    /// Each with its note. An Event that is late is none, so one that finds no place is let go.
+    edits: mpsc::Sender<(Edit, String)>,
+    /// That of the configuration that runs. The annotation has to be true in the end.
+    hash: watch::Sender<String>,
+    _task: Task,
+}
 
 impl ThisPod {
     /// The one that `variables` tell of, as a chart sets them by the downward API, if the process is in a cluster.
@@ -67,31 +70,40 @@ impl ThisPod {
 impl Reporter {
     /// Reports about `pod` from now on. Call within a tokio runtime.
     pub fn start(connection: &Connection, pod: ThisPod) -> Self {
-        let (sender, reports) = mpsc::channel(WAITING);
-        let writer = Writer { connection: connection.clone(), pod, said: [false; 2] };
-        let task = tokio::spawn(writer.run(reports));
-        Self(Some((sender, Arc::new(Task(task)))))
+        let (edits, waiting) = mpsc::channel(WAITING);
+        let (hash, runs) = watch::channel(String::new());
+        let writer = Writer { connection: connection.clone(), pod };
+        let task = tokio::spawn(async move {
+            tokio::join!(writer.write_events(waiting), writer.keep_annotation(runs));
+        });
+        Self(Some(Arc::new(Reports { edits, hash, _task: Task(task) })))
     }
 
-    /// An edit was applied; in the words of the log.
-    pub fn applied(&self, text: &str) {
-        self.send(Report::Edit(Edit::Applied, text.to_owned()));
+    /// An edit was applied: the configuration with this hash, if it is known; in the words of the log.
+    pub fn applied(&self, hash: Option<&str>, text: &str) {
+        self.edited(Edit::Applied, hash, text);
     }
 
-    /// An edit was refused; in the words of the log.
-    pub fn refused(&self, text: &str) {
-        self.send(Report::Edit(Edit::Refused, text.to_owned()));
+    /// An edit was refused, as [applied](Reporter::applied) ones are told.
+    pub fn refused(&self, hash: Option<&str>, text: &str) {
+        self.edited(Edit::Refused, hash, text);
+    }
+
+    fn edited(&self, edit: Edit, hash: Option<&str>, text: &str) {
+        if let Self(Some(reports)) = self {
+            // Full, or the runtime ends.
+            let _ = reports.edits.try_send((edit, note(hash, text)));
+        }
     }
 
     /// The configuration with this hash runs.
     pub fn runs(&self, hash: &str) {
-        self.send(Report::Runs(hash.to_owned()));
-    }
-
-    fn send(&self, report: Report) {
-        if let Some((sender, _)) = &self.0 {
-            // Full, or the runtime ends.
-            let _ = sender.try_send(report);
+        if let Self(Some(reports)) = self {
+            reports.hash.send_if_modified(|known| {
+                let is_other = known != hash;
+                hash.clone_into(known);
+                is_other
+            });
         }
     }
 }
@@ -109,63 +121,39 @@ impl Edit {
 struct Writer {
     connection: Connection,
     pod: ThisPod,
-    /// Whether it was said that Events, or the annotation, cannot be written.
-    said: [bool; 2],
 }
 
 impl Writer {
-    async fn run(mut self, mut reports: mpsc::Receiver<Report>) {
-        let mut backoff = Backoff::new();
-        // An Event that is late is none; the annotation has to be true in the end.
-        let (mut hash, mut last) = (None, None);
-        loop {
-            let report = tokio::select! {
-                report = reports.recv() => match report {
-                    Some(report) => Some(report),
-                    None => return,
-                },
-                () = backoff.pause(), if hash.is_some() => None,
-            };
-            match report {
-                Some(Report::Edit(edit, text)) => {
-                    let written = self.write_event(edit, text).await;
-                    self.tell(
-                        0,
-                        "Events",
-                        "create on `events` in the group `events.k8s.io`",
-                        written,
-                    );
-                    continue;
+    async fn write_events(&self, mut edits: mpsc::Receiver<(Edit, String)>) {
+        let mut said = false;
+        while let Some((edit, note)) = edits.recv().await {
+            let written = self.write_event(edit, note).await;
+            let right = "create on `events` in the group `events.k8s.io`";
+            self.tell(&mut said, "Events", right, written);
+        }
+    }
+
+    async fn keep_annotation(&self, mut runs: watch::Receiver<String>) {
+        let mut said = false;
+        while runs.changed().await.is_ok() {
+            let mut backoff = Backoff::new();
+            loop {
+                let hash = runs.borrow_and_update().clone();
+                let written = self.annotate(&hash).await;
+                let again = written.as_ref().is_err_and(|failure| failure.reason.passes());
+                let what = "the annotation outrigger/config-hash";
+                self.tell(&mut said, what, "patch on `pods`", written);
+                if !again {
+                    break;
                 }
-                Some(Report::Runs(now)) if last.as_ref() == Some(&now) => continue,
-                Some(Report::Runs(now)) => {
-                    backoff.reset();
-                    last = Some(now.clone());
-                    hash = Some(now);
-                }
-                None => {}
+                backoff.pause().await;
             }
-            let Some(now) = &hash else { continue };
-            let written = self.annotate(now).await;
-            let is_final = written.as_ref().err().is_none_or(|failure| match failure.reason {
-                Reason::Unreachable | Reason::Timeout => false,
-                Reason::Setup
-                | Reason::Unauthorized
-                | Reason::Forbidden
-                | Reason::Expired
-                | Reason::Refused
-                | Reason::Malformed => true,
-            });
-            if is_final {
-                hash = None;
-            }
-            self.tell(1, "the annotation outrigger/config-hash", "patch on `pods`", written);
         }
     }
 
     /// Says once that something cannot be written, and anew after it could.
-    fn tell(&mut self, which: usize, what: &str, right: &str, written: Result<(), Failure>) {
-        let said = std::mem::replace(&mut self.said[which], written.is_err());
+    fn tell(&self, said: &mut bool, what: &str, right: &str, written: Result<(), Failure>) {
+        let said = std::mem::replace(said, written.is_err());
         if let (Err(failure), false) = (written, said) {
             let ThisPod { namespace, name, .. } = &self.pod;
             tracing::info!(
@@ -175,7 +163,7 @@ impl Writer {
         }
     }
 
-    async fn write_event(&self, edit: Edit, text: String) -> Result<(), Failure> {
+    async fn write_event(&self, edit: Edit, note: String) -> Result<(), Failure> {
         let (kind, reason) = edit.words();
         let ThisPod { namespace, name, uid } = &self.pod;
         let event = Event {
@@ -186,7 +174,7 @@ impl Writer {
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()
             },
-            note: Some(shortened(text)),
+            note: Some(note),
             reason: Some(reason.to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some("v1".to_owned()),
@@ -220,13 +208,17 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Res
     }
 }
 
-/// The beginning of `text` that fits into a note.
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_NOTE {
-        text.truncate(text.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8()));
-        text.push('…');
+/// The note of an Event, as long as it may be. The hash comes first: by it replicas are compared.
+fn note(hash: Option<&str>, text: &str) -> String {
+    let mut note = match hash {
+        Some(hash) => format!("configuration {hash}: {text}"),
+        None => text.to_owned(),
+    };
+    if note.len() > LONGEST_NOTE {
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8()));
+        note.push('…');
     }
-    text
+    note
 }
 
 #[cfg(test)]
@@ -249,15 +241,35 @@ mod tests {
         ThisPod::told_by(variables).unwrap()
     }
 
-    async fn written(api: &FakeApi, count: usize) -> Vec<(String, Value)> {
+    async fn until<T>(api: &FakeApi, found: impl Fn(&FakeApi) -> Option<T>) -> T {
         for _ in 0..2000 {
-            let written = api.written();
-            if written.len() >= count {
-                return written;
+            if let Some(found) = found(api) {
+                return found;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("{:?}", api.requests());
+    }
+
+    /// The Events, once there are so many.
+    async fn events(api: &FakeApi, count: usize) -> Vec<Value> {
+        let path = "/apis/events.k8s.io/v1/namespaces/edge/events";
+        let events = |api: &FakeApi| {
+            let events: Vec<_> = written_to(api, path).collect();
+            (events.len() >= count).then_some(events)
+        };
+        until(api, events).await
+    }
+
+    /// The hash that the annotation came to have.
+    async fn annotated(api: &FakeApi) -> Value {
+        let path = "/api/v1/namespaces/edge/pods/lb-1";
+        let patch = until(api, |api| written_to(api, path).last()).await;
+        patch["metadata"]["annotations"][HASH].clone()
+    }
+
+    fn written_to(api: &FakeApi, path: &str) -> impl Iterator<Item = Value> {
+        api.written().into_iter().filter(move |(at, _)| at == path).map(|(_, body)| body)
     }
 
     #[test]
@@ -265,7 +277,7 @@ mod tests {
         assert_eq!(ThisPod::told_by(|_| None), None);
         let unnamed = |name: &str| (name != "POD_NAME").then(|| "x".to_owned());
         assert_eq!(ThisPod::told_by(unnamed), None);
-        Reporter::default().applied("nobody listens");
+        Reporter::default().applied(None, "nobody listens");
     }
 
     #[tokio::test]
@@ -273,38 +285,60 @@ mod tests {
         let api = FakeApi::start().await;
         let reporter = Reporter::start(&Connection::plain(api.address()), pod());
         reporter.runs("abc");
-        reporter.applied("generation 2");
-        reporter.refused(&"ä".repeat(1000));
-        let written = written(&api, 3).await;
-        let (path, patch) = &written[0];
-        assert_eq!(path, "/api/v1/namespaces/edge/pods/lb-1");
-        assert_eq!(patch["metadata"]["annotations"], json!({ HASH: "abc" }));
-        let (path, event) = &written[1];
-        assert_eq!(path, "/apis/events.k8s.io/v1/namespaces/edge/events");
+        reporter.applied(Some("abc"), "generation 2");
+        reporter.refused(Some("def"), &"ä".repeat(1000));
+        reporter.refused(None, "it is missing");
+        assert_eq!(annotated(&api).await, "abc");
+        let events = events(&api, 3).await;
+        let event = &events[0];
         assert_eq!((&event["type"], &event["reason"]), (&json!("Normal"), &json!("ConfigApplied")));
-        assert_eq!(event["note"], "generation 2");
+        assert_eq!(event["note"], "configuration abc: generation 2");
         assert_eq!(event["regarding"]["uid"], "u-1");
-        let (_, event) = &written[2];
+        let event = &events[1];
         assert_eq!(
             (&event["type"], &event["reason"]),
             (&json!("Warning"), &json!("ConfigRefused"))
         );
         let note = event["note"].as_str().unwrap();
         assert!(note.len() <= LONGEST_NOTE && note.ends_with("ä…"), "{}", note.len());
+        assert!(note.starts_with("configuration def: ä"), "{note}");
+        assert_eq!(events[2]["note"], "it is missing");
     }
 
-    #[tokio::test]
-    async fn the_hash_is_written_in_the_end_though_the_api_server_was_away() {
+    #[tokio::test(start_paused = true)]
+    async fn the_hash_is_written_in_the_end_though_the_api_server_was_away_or_could_not() {
         let api = FakeApi::start().await;
         api.go_away(true);
         let reporter = Reporter::start(&Connection::plain(api.address()), pod());
         reporter.runs("old");
+        let asked = async |more: usize| {
+            let from = api.requests().len();
+            until(&api, |api| (api.requests().len() >= from + more).then_some(())).await;
+        };
+        asked(1).await;
         reporter.runs("new");
-        while api.requests().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        for refusal in
+            [(503, "ServiceUnavailable"), (429, "TooManyRequests"), (401, "Unauthorized")]
+        {
+            api.refuse(Some(refusal));
+            api.go_away(false);
+            asked(1).await;
         }
-        api.go_away(false);
-        let written = written(&api, 1).await;
-        assert_eq!(written[0].1["metadata"]["annotations"][HASH], "new");
+        api.refuse(None);
+        assert_eq!(annotated(&api).await, "new");
+    }
+
+    #[tokio::test]
+    async fn what_the_pod_may_not_write_is_not_tried_again_until_there_is_something_new() {
+        let api = FakeApi::start().await;
+        api.refuse(Some((403, "Forbidden")));
+        let reporter = Reporter::start(&Connection::plain(api.address()), pod());
+        reporter.runs("old");
+        until(&api, |api| (api.requests().len() == 1).then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(api.requests().len(), 1, "{:?}", api.requests());
+        api.refuse(None);
+        reporter.runs("new");
+        assert_eq!(annotated(&api).await, "new");
     }
 }

@@ -43,8 +43,8 @@ struct Store {
     forgotten: u64,
     /// Answered instead of anything else.
     refusal: Option<(u16, &'static str)>,
-    /// Whether watches are forbidden.
-    without_watch: bool,
+    /// Answered instead of a watch.
+    watch_refusal: Option<(u16, &'static str)>,
     /// Watches of an older one break off.
     cut: u64,
     /// Whether connections break before an answer.
@@ -109,10 +109,10 @@ impl FakeApi {
         self.change(|store| store.refusal = refusal);
     }
 
-    /// Allows lists and no watches.
-    pub fn forbid_watches(&self) {
+    /// Refuses watches with this status and reason, and breaks those off that there are; lists are answered.
+    pub fn refuse_watches(&self, refusal: (u16, &'static str)) {
         self.change(|store| {
-            store.without_watch = true;
+            store.watch_refusal = Some(refusal);
             store.cut += 1;
         });
     }
@@ -178,8 +178,8 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Re
         if let Some((code, reason)) = store.refusal {
             return Ok(status(code, reason));
         }
-        if store.without_watch && query.contains("watch=") {
-            return Ok(status(403, "Forbidden"));
+        if let Some((code, reason)) = store.watch_refusal.filter(|_| query.contains("watch=")) {
+            return Ok(status(code, reason));
         }
     }
     if parts.method != Method::GET {

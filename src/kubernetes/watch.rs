@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -28,6 +29,10 @@ const SILENCE: Duration = Duration::from_secs(150);
 
 /// A watch that ends before it is this old has a reason to.
 const SHORT: Duration = Duration::from_secs(1);
+
+/// How long an API server that answers may keep us from going on before everything is listed anew. When it is overloaded, lists of all of
+/// us are the last that it needs; but what it cannot go on from, such as a version that it does not know, it may never be able to.
+const GOES_ON: Duration = Duration::from_secs(60);
 
 /// Which objects.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +52,8 @@ impl Selection {
     }
 }
 
-/// The objects by their names.
-pub(super) type Objects<K> = BTreeMap<String, K>;
+/// The objects by their names. Whoever keeps them shares them: there may be many, and each change tells of all.
+pub(super) type Objects<K> = BTreeMap<String, Arc<K>>;
 
 /// What is told of the objects: that they are these, or why nobody can say now. Then they may still be what they were.
 pub(super) type News<'n, K> = Result<&'n Objects<K>, &'n Failure>;
@@ -71,6 +76,7 @@ pub(super) async fn follow<K>(
         // Everything is listed again only if we cannot go on from what we know.
         let failure = match begin(connection, selection).await {
             Ok(mut known) => {
+                watch.listed();
                 tell(Ok(&known.objects));
                 known.hear(watch, &mut backoff, &mut tell).await
             }
@@ -108,8 +114,14 @@ where
     };
     let list = in_time(api.list(&params)).await?;
     let version = list.metadata.resource_version.unwrap_or_default();
-    let objects = list.items.into_iter().map(|object| (object.name_any(), object)).collect();
+    let objects = list.items.into_iter().map(kept).collect();
     Ok(Known { api, selection, objects, version })
+}
+
+/// An object under its name, without what is of no use here: who changed which field when, which is as long as all the rest.
+fn kept<K: Resource>(mut object: K) -> (String, Arc<K>) {
+    object.managed_fields_mut().clear();
+    (object.name_any(), Arc::new(object))
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_, K> {
@@ -120,27 +132,43 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_,
         backoff: &mut Backoff,
         tell: &mut impl FnMut(News<'_, K>),
     ) -> Failure {
+        let mut kept_since = None;
         loop {
-            let began = Instant::now();
-            match self.hear_once(watch, backoff, tell).await {
-                Ok(()) if began.elapsed() >= SHORT => {}
-                // Who ends it at once would be asked without end.
-                Ok(()) => backoff.pause().await,
-                Err(failure) => match failure.reason {
-                    Reason::Unreachable | Reason::Timeout => {
-                        watch.failed(&failure);
-                        tell(Err(&failure));
-                        backoff.pause().await;
-                    }
-                    // What we know may be too old, or a role allows lists and no watches: then lists have to do.
-                    Reason::Setup
-                    | Reason::Unauthorized
-                    | Reason::Forbidden
-                    | Reason::Expired
-                    | Reason::Refused
-                    | Reason::Malformed => return failure,
-                },
+            let (began, from) = (Instant::now(), self.version.clone());
+            let ended = self.hear_once(watch, backoff, tell).await;
+            if self.version != from {
+                kept_since = None;
             }
+            let failure = match ended {
+                Ok(()) if began.elapsed() >= SHORT => continue,
+                // Who ends it at once would be asked without end.
+                Ok(()) => {
+                    backoff.pause().await;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            let goes_on = match failure.reason {
+                Reason::Unreachable | Reason::Timeout => {
+                    kept_since = None;
+                    true
+                }
+                Reason::Unauthorized | Reason::Unavailable => {
+                    kept_since.get_or_insert(began).elapsed() < GOES_ON
+                }
+                // What we know may be too old, or a role allows lists and no watches: then lists have to do.
+                Reason::Setup
+                | Reason::Forbidden
+                | Reason::Expired
+                | Reason::Refused
+                | Reason::Malformed => false,
+            };
+            if !goes_on {
+                return failure;
+            }
+            watch.failed(&failure);
+            tell(Err(&failure));
+            backoff.pause().await;
         }
     }
 
@@ -166,7 +194,7 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug> Known<'_,
                 None => return Ok(()),
                 Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                     self.version = object.resource_version().unwrap_or_default();
-                    self.objects.insert(object.name_any(), object);
+                    self.objects.extend([kept(object)]);
                     tell(Ok(&self.objects));
                 }
                 Some(WatchEvent::Deleted(object)) => {

@@ -22,10 +22,11 @@ const REMEDY: &str = "check its spelling, and the name servers and search domain
 /// Without an address an endpoint is unhealthy, whether it has a health probe or not.
 const AT_ONCE: Thresholds = Thresholds { healthy_after: 1, unhealthy_after: 1 };
 
-/// Gives every endpoint of `snapshot` that has no address yet its addresses, all at the same time. Names that
-/// DNS has not answered for after `at_most` are left to the probers, and the endpoint says so.
+/// Gives every endpoint of `snapshot` that is new its addresses, all at the same time. Names that DNS has not answered for after
+/// `at_most` are left to the probers, and the endpoint says so.
 ///
-/// Awaited before a snapshot is swapped in, so that a new endpoint has its addresses before its first request.
+/// Awaited before a snapshot is swapped in, so that a new endpoint has its addresses before its first request. A name that did not
+/// resolve before is no reason to wait again: while DNS is out of order, pods come and go as quickly as ever.
 pub async fn resolve_all(snapshot: &Snapshot, at_most: Duration) {
     resolve_all_by(&super::System, snapshot, at_most).await;
 }
@@ -35,7 +36,7 @@ pub(super) async fn resolve_all_by(network: &impl Network, snapshot: &Snapshot, 
     for backend in &snapshot.backends {
         for member in backend.members() {
             let endpoint = Arc::clone(&member.endpoint);
-            if !endpoint.resolution().addresses.is_empty() {
+            if **endpoint.resolution() != Resolution::default() {
                 continue;
             }
             if let Some(addresses) = without_lookup(endpoint.url()) {

@@ -438,6 +438,25 @@ async fn slow_dns_holds_a_reload_no_longer_than_allowed() {
     assert_eq!(found(5).1.addresses.len(), 1);
 }
 
+/// K3: endpoints of Services come by many reloads while one of the others has a name that is not answered for.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_did_not_resolve_holds_no_further_reload() {
+    let network = Fake::healthy();
+    let named = |port| testing::model(vec![endpoint("slow.test", 1), endpoint("127.0.0.1", port)]);
+    let store = store(named(2));
+    resolve::resolve_all_by(&network, &store.load(), SECOND).await;
+    let started = Instant::now();
+    for port in 3..9 {
+        let next = Snapshot::compile(Arc::new(named(port)), String::new(), Some(&store.load()), 1);
+        let next = next.unwrap();
+        resolve::resolve_all_by(&network, &next, SECOND).await;
+        store.swap(next);
+        assert!(!member(&store, port).resolution().addresses.is_empty());
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(network.lookups.load(Relaxed), 1, "the rest is the prober's");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_name_that_resolves_later_comes_to_life() {
     let network = Fake::healthy();

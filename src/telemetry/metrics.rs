@@ -125,6 +125,8 @@ metrics! {
         "Worker threads.";
     CONFIG_GENERATION = Gauge "outrigger_config_generation" []
         "The number of the configuration that runs in this process, counted from 1.";
+    CONFIG_INFO = Gauge "outrigger_config_info" ["hash"]
+        "Always 1; the label is the SHA-256 of the configuration that runs, equal wherever the same one does.";
     CONFIG_IN_SYNC = Gauge "outrigger_config_in_sync" []
         "1 while what runs is what the configuration's source says; 0 when it was refused or is missing.";
     CONFIG_LOADED = Gauge "outrigger_config_loaded_timestamp_seconds" []
@@ -138,7 +140,7 @@ metrics! {
     LAST_RELOAD_DURATION = Gauge "outrigger_last_reload_duration_seconds" []
         "How long the last change of the source took; absent before the first.";
     WATCH_ERRORS = Counter "outrigger_kubernetes_watch_errors_total" ["resource", "reason"]
-        "Failures to follow what Kubernetes says of endpointslices, services or configmaps: setup, unreachable, timeout, unauthorized, forbidden, expired, refused, malformed. What is known is kept.";
+        "Failures to follow what Kubernetes says of endpointslices, services or configmaps: setup, unreachable, timeout, unauthorized, forbidden, expired, unavailable (408, 429, 5xx), refused, malformed. What is known is kept.";
     WATCH_AGE = Gauge "outrigger_kubernetes_watch_age_seconds" ["resource"]
         "How old what is known of a resource may be: time since its worst watch broke, 0 while all stand; absent where nothing is watched.";
     LIVE_SNAPSHOTS = Gauge "outrigger_live_snapshots" []

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What Prometheus itself adds to every series.
-const TARGET: [&str; 2] = ["job", "instance"];
+/// What Prometheus itself adds to every series; the namespace comes with a PodMonitor or ServiceMonitor.
+const TARGET: [&str; 3] = ["job", "instance", "namespace"];
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/outrigger/files").join(name)

@@ -1,6 +1,7 @@
 //! The configuration is in a ConfigMap that is read by the API.
 
 use super::*;
+use crate::kubernetes::ThisPod;
 use crate::kubernetes::testing::FakeApi;
 
 const MAPS: &str = "namespaces/edge/configmaps";
@@ -17,7 +18,9 @@ fn put(api: &FakeApi, text: &str) {
 async fn start(api: &FakeApi) -> Running {
     let kubernetes = Connection::plain(api.address());
     let opened = Input::config_map(&kubernetes, "edge/lb".parse().unwrap()).await.unwrap();
-    Running::of(TempDir::new().unwrap(), opened, &kubernetes)
+    let pod = ThisPod { namespace: "edge".into(), name: "lb-1".into(), uid: None };
+    let reporter = Reporter::start(&kubernetes, pod);
+    Running::reporting(TempDir::new().unwrap(), opened, &kubernetes, reporter)
 }
 
 #[tokio::test]
@@ -39,6 +42,46 @@ async fn an_edit_of_the_config_map_is_applied_and_a_mistaken_one_refused_and_kno
         running.until("no refusal", |running| running.refused().is_none()).await;
         assert_eq!(running.store.load().config_hash, applied);
         assert_eq!(running.source.load().path, "configmap edge/lb:config.yaml");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_edit_is_an_event_with_its_hash_and_the_annotation_is_what_runs() {
+    local(async {
+        let api = FakeApi::start().await;
+        put(&api, EDGE);
+        let running = start(&api).await;
+        let random = EDGE.replace("name: shop,", "name: shop, algorithm: Random,");
+        let broken = EDGE.replace("name: shop,", "name: shop, algorithm: Rondom,");
+        let worded = format!("# a comment\n{random}");
+        let edits = [
+            (&random, "ConfigApplied", "reload: generation 2: backend shop"),
+            (&broken, "ConfigRefused", "reload refused; generation 2 goes on serving"),
+            (&random, "ConfigApplied", "reload: generation 2 stays"),
+            (&worded, "ConfigApplied", "reload: generation 2 stays"),
+        ];
+        let mut runs = String::new();
+        for (text, reason, note) in edits {
+            let before = api.written().len();
+            put(&api, text);
+            let hash = config::hash(text.as_bytes());
+            let annotations = usize::from(reason == "ConfigApplied" && runs != hash);
+            let is_told = |_: &Running| api.written().len() == before + 1 + annotations;
+            running.until("to be told", is_told).await;
+            let mut written = api.written().split_off(before);
+            // Both are written at the same time.
+            written.sort_by_key(|(path, _)| path.contains("/pods/"));
+            let event = &written[0].1;
+            assert_eq!(event["reason"], reason);
+            let expected = format!("configuration {hash}: {note}");
+            assert!(event["note"].as_str().unwrap().starts_with(&expected), "{event}");
+            if let Some((_, patch)) = written.get(1) {
+                assert_eq!(patch["metadata"]["annotations"]["outrigger/config-hash"], hash);
+                runs = hash;
+            }
+            assert_eq!(running.store.load().config_hash, runs);
+        }
     })
     .await;
 }

@@ -69,6 +69,30 @@ async fn endpoints_that_stay_keep_their_state_and_nobody_takes_it_for_an_edit() 
     .await;
 }
 
+/// K3: each change is a snapshot to compile, and wakes every connection.
+#[tokio::test]
+async fn a_rollout_of_many_pods_is_few_snapshots() {
+    local(async {
+        let api = FakeApi::start().await;
+        put(&api, &["10.0.0.1"]);
+        let running = Running::with_service(&api).await;
+        running.until_hosts(&["10.0.0.1"]).await;
+        let (before, _) = running.outlets.events.since(0);
+        let (began, mut last) = (Instant::now(), String::new());
+        for pod in 0..200 {
+            last = format!("10.0.1.{pod}");
+            put(&api, &["10.0.0.1", &last]);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        running.until_hosts(&["10.0.0.1", &last]).await;
+        let (after, _) = running.outlets.events.since(0);
+        let (snapshots, took) = (after.len() - before.len(), began.elapsed());
+        assert!(snapshots as u128 <= took.as_millis() / 50 + 2, "{snapshots} within {took:?}");
+        assert!(snapshots > 3, "it is not waited for the end: {snapshots} within {took:?}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_edit_changes_what_it_says_and_no_endpoint_of_a_service() {
     local(async {
@@ -109,6 +133,34 @@ async fn a_service_that_an_edit_brings_has_its_endpoints_when_the_edit_runs() {
         running.write("config.yaml", &listed);
         running.until("the edit", |running| running.store.load().generation == 3).await;
         assert_eq!(running.hosts(), ["127.0.0.1"]);
+    })
+    .await;
+}
+
+/// Because its namespace is mistyped, say, or no Role is for it.
+#[tokio::test]
+async fn a_backend_keeps_its_endpoints_until_those_of_the_service_that_an_edit_brings_are_known() {
+    local(async {
+        let api = FakeApi::start().await;
+        put(&api, &["10.0.0.1"]);
+        api.refuse(Some((403, "Forbidden")));
+        let folder = TempDir::new().unwrap();
+        let listed = SERVED.replace(
+            "service: { namespace: shop, name: web, port: http }",
+            "endpoints: ['http://127.0.0.1:9']",
+        );
+        fs::write(folder.path().join("config.yaml"), &listed).unwrap();
+        let running = Running::in_folder(folder, &Connection::plain(api.address()));
+        running.write("config.yaml", SERVED);
+        running.until("the edit", |running| running.store.load().generation == 2).await;
+        assert_eq!(running.hosts(), ["127.0.0.1"]);
+        running.write("config.yaml", &SERVED.replace("port: http", "port: http, scheme: Https"));
+        running.until("the edit", |running| running.store.load().generation == 3).await;
+        assert_eq!(running.hosts(), ["127.0.0.1"]);
+        running.write("config.yaml", SERVED);
+        running.until("the edit", |running| running.store.load().generation == 4).await;
+        api.refuse(None);
+        running.until_hosts(&["10.0.0.1"]).await;
     })
     .await;
 }
