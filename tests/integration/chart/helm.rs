@@ -47,7 +47,8 @@ pub fn template(chart: &str, arguments: &[&str]) -> Result<String, String> {
     let fixed =
         ["template", "demo", chart, "--namespace", "shop-system", "--kube-version", "1.36.0"];
     // Helm 4 ends each manifest with an empty line, Helm 3 does not.
-    Ok(helm(&[&fixed, arguments].concat())?.replace("\n\n---\n", "\n---\n"))
+    let made = helm(&[&fixed, arguments].concat())?.replace("\n\n---\n", "\n---\n");
+    Ok(format!("{}\n", made.trim_end()))
 }
 
 /// The manifests of our chart with one of its sets of values, and further arguments.
