@@ -8,6 +8,8 @@ mod documents;
 mod helm;
 #[path = "chart/manifest.rs"]
 mod manifest;
+#[path = "chart/notes.rs"]
+mod notes;
 #[path = "chart/refusals.rs"]
 mod refusals;
 #[path = "chart/rendered.rs"]

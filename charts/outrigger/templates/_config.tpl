@@ -29,7 +29,7 @@ cannot be understood is passed over here, unless nothing good could come of it.
 {{- $port -}}
 {{- end -}}
 
-{{/* The listeners that others than the pod can reach, as a JSON list of {name, port, portName}. */}}
+{{/* The listeners that others than the pod can reach, as a JSON list of {name, address, port, portName, hasTls}. */}}
 {{- define "outrigger.listeners" -}}
 {{- $found := list -}}
 {{- $names := dict "probes" "the probes port" -}}
@@ -46,7 +46,7 @@ cannot be understood is passed over here, unless nothing good could come of it.
 {{- fail (printf "config.listeners: %s and %s would both be the port %q of the pod: give one a name that differs in its first 15 letters" (get $names $name) .name $name) -}}
 {{- end -}}
 {{- $_ := set $names $name .name -}}
-{{- $found = append $found (dict "name" .name "port" $port "portName" $name) -}}
+{{- $found = append $found (dict "name" .name "address" .address "port" $port "portName" $name "hasTls" (not (empty (get . "tls")))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -69,6 +69,7 @@ cannot be understood is passed over here, unless nothing good could come of it.
 {{- $listeners := include "outrigger.listeners" . | fromJsonArray -}}
 {{- $known := list -}}
 {{- $found := list -}}
+{{- $numbers := dict -}}
 {{- range $listeners -}}
 {{- $known = append $known .name -}}
 {{- $port := dict "name" .portName "port" (get (dict "http" 80 "https" 443) .name | default .port) "targetPort" .portName "protocol" "TCP" -}}
@@ -79,6 +80,11 @@ cannot be understood is passed over here, unless nothing good could come of it.
 {{- $_ := set $port "port" (int $own) -}}
 {{- end -}}
 {{- if or (not $wanted) $own -}}
+{{- $number := toString $port.port -}}
+{{- if hasKey $numbers $number -}}
+{{- fail (printf "service.ports: %s and %s would both be port %s of the Service: give one another number, or leave it out" (get $numbers $number) .name $number) -}}
+{{- end -}}
+{{- $_ := set $numbers $number .name -}}
 {{- $found = append $found $port -}}
 {{- end -}}
 {{- end -}}

@@ -50,6 +50,8 @@
 {{- define "outrigger.volumesWith" -}}
 {{- $configMap := index . 1 -}}
 {{- with index . 0 -}}
+{{- /* Without the group of its files, as in other charts' pods, which have a context of their own, a process that is not root reads only what everybody may. */ -}}
+{{- $isOurs := and (eq .Values.mode "ingress") .Values.podSecurityContext.fsGroup -}}
 - name: outrigger-config
   configMap:
     name: {{ $configMap }}
@@ -57,7 +59,9 @@
 - name: {{ include "outrigger.volumeName" (list "secret" .) }}
   secret:
     secretName: {{ . }}
+    {{- if $isOurs }}
     defaultMode: 0440
+    {{- end }}
 {{- end }}
 {{- range .Values.tls.configMaps }}
 - name: {{ include "outrigger.volumeName" (list "configmap" .) }}
@@ -115,7 +119,7 @@ args:
   {{- end }}
 ports:
   {{- range include "outrigger.listeners" . | fromJsonArray }}
-  - name: {{ .portName }}
+  - name: {{ .portName | quote }}
     containerPort: {{ .port }}
     protocol: TCP
     {{- with get $.Values.hostPorts .name }}

@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 /// Whether it is there. If not, the test is skipped, which is said on standard error.
 ///
 /// # Panics
-/// It is not, though Go could have built it, and `REQUIRE_TOOLS=1` says that it must be.
+/// It is not, though Go could have built it, and `REQUIRE_TOOLS=1` says that it must be. `NO_HELM=1` says that it could not be had.
 pub fn is_here() -> bool {
     static HERE: LazyLock<bool> = LazyLock::new(|| {
         let found = answers(&program(), "version");
-        let required = std::env::var_os("REQUIRE_TOOLS").is_some_and(|value| value == "1");
+        let says = |name: &str| std::env::var_os(name).is_some_and(|value| value == "1");
+        let required = says("REQUIRE_TOOLS") && !says("NO_HELM");
         assert!(
             found || !required || !answers("go", "version"),
             "helm is not installed, though Go is, and REQUIRE_TOOLS=1 is set"

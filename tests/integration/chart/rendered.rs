@@ -270,6 +270,14 @@ fn rights_are_given_for_what_the_configuration_needs() {
         .map(|role| &role["metadata"]["namespace"])
         .collect();
     assert_eq!(namespaces, ["shop", "shop-system"]);
+    // Elsewhere, a release of the same name in another namespace has one, too.
+    let names: Vec<_> = roles.iter().map(|role| &role["metadata"]["name"]).collect();
+    assert_eq!(names, ["shop-system-demo-outrigger", "demo-outrigger"]);
+    let bound: Vec<_> = of_kind(&named, "RoleBinding")
+        .iter()
+        .map(|found| found["roleRef"]["name"].clone())
+        .collect();
+    assert_eq!(bound, ["shop-system-demo-outrigger", "demo-outrigger"]);
     for binding in of_kind(&named, "RoleBinding") {
         assert_eq!(binding["subjects"][0]["namespace"], "shop-system");
         assert_eq!(
@@ -325,7 +333,81 @@ fn another_chart_takes_the_sidecar_with_one_line() {
     assert!(!lint.contains("[WARNING]") && !lint.contains("[ERROR]"), "{lint}");
 }
 
-fn copy(from: &Path, to: &Path) {
+/// The files of a Secret are for those who read them: for our group in pods of our own, for all of a pod whose group is not ours to choose.
+#[test]
+fn a_sidecar_can_read_its_certificates_whatever_groups_its_pod_has() {
+    if !is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    copy(&path("tests/integration/chart/shop"), folder.path());
+    copy(&path("charts/outrigger"), &folder.path().join("charts/outrigger"));
+    let shop = folder.path().to_str().unwrap();
+    let mode_of = |made: &[Value]| {
+        let deployment = only(made, "Deployment");
+        let volumes = list(&deployment["spec"]["template"]["spec"]["volumes"]);
+        let volume = volumes.iter().find(|volume| volume["secret"]["secretName"] == "shop-tls");
+        volume.unwrap()["secret"]["defaultMode"].clone()
+    };
+    let in_shop =
+        documents(&template(shop, &["--set", "outrigger.tls.secrets={shop-tls}"]).unwrap());
+    assert!(mode_of(&in_shop).is_null());
+    assert!(!mode_of(&render("default", &["--set", "tls.secrets={shop-tls}"])).is_null());
+    let without = ["--set", "tls.secrets={shop-tls},podSecurityContext.fsGroup=null"];
+    assert!(mode_of(&render("default", &without)).is_null());
+}
+
+/// Words and numbers of YAML are names all the same.
+#[test]
+fn names_that_look_like_something_else_stay_names() {
+    if !is_here() {
+        return;
+    }
+    let listeners = json!([
+        { "name": "on", "address": "0.0.0.0:8080" },
+        { "name": "1e3", "address": "0.0.0.0:8081" },
+    ]);
+    let made = render(
+        "ingress",
+        &[
+            "--namespace",
+            "123",
+            "--set",
+            "nameOverride=on,service.ports=null,config.routes=null",
+            "--set-json",
+            &format!("config.listeners={listeners}"),
+        ],
+    );
+    for document in &made {
+        let metadata = &document["metadata"];
+        // The further manifest is the user's.
+        let is_extra = text(&metadata["name"]).ends_with("-extra");
+        assert!(is_extra || metadata["namespace"].is_string(), "{metadata}");
+        let labels = metadata["labels"].as_object().into_iter().flatten();
+        assert!(labels.into_iter().all(|(_, value)| value.is_string()), "{metadata}");
+    }
+    let container = &only(&made, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let names: Vec<_> = list(&container["ports"]).iter().map(|port| &port["name"]).collect();
+    assert_eq!(names, ["on", "1e3", "probes"]);
+    let allowed = &only(&made, "NetworkPolicy")["spec"]["ingress"][0]["ports"];
+    assert_eq!((&allowed[0]["port"], &allowed[1]["port"]), (&json!("on"), &json!("1e3")));
+}
+
+/// An account that is there already may have the secrets for the registry; one of the chart is made only after the check.
+#[test]
+fn the_check_before_the_installation_has_the_account_that_there_is() {
+    if !is_here() {
+        return;
+    }
+    let account = |name: &str| {
+        let made = render(name, &[]);
+        only(&made, "Job")["spec"]["template"]["spec"]["serviceAccountName"].clone()
+    };
+    assert_eq!(account("services"), "existing");
+    assert!(account("default").is_null());
+}
+
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in from.read_dir().unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
