@@ -13,6 +13,9 @@ use serde_json::json;
 use std::process::Command;
 use std::sync::Arc;
 
+/// Marks the namespaces of the tests. No other one is ever deleted.
+const MARK: &str = "outrigger-tests";
+
 /// What was left behind: kind and name.
 pub type Left = (String, String);
 
@@ -33,7 +36,7 @@ impl Namespace {
     /// Security Standard `restricted`.
     ///
     /// # Panics
-    /// The cluster does not let us.
+    /// The cluster does not let us, or there is one of this name that is not a test's.
     pub async fn new(test: &str) -> Self {
         let client = Client::try_default().await.unwrap_or_else(|error| {
             panic!(
@@ -46,7 +49,10 @@ impl Namespace {
         let namespace = json!({
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": { "name": name, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } },
+            "metadata": {
+                "name": name,
+                "labels": { "pod-security.kubernetes.io/enforce": "restricted", MARK: "true" },
+            },
         });
         let namespace = serde_json::from_value(namespace).expect("a namespace");
         namespaces.create(&PostParams::default(), &namespace).await.expect("may make namespaces");
@@ -164,6 +170,11 @@ async fn gone(namespaces: &Api<core::Namespace>, name: &str) {
         match namespaces.get_opt(name).await {
             Ok(None) => Ok(()),
             Ok(Some(found)) => {
+                let labels = found.metadata.labels.iter().flatten();
+                assert!(
+                    labels.into_iter().any(|(label, _)| label == MARK),
+                    "there is a namespace {name} that no test has made; if it may go: kubectl delete namespace {name}"
+                );
                 if found.metadata.deletion_timestamp.is_none() {
                     let _ = namespaces.delete(name, &DeleteParams::default()).await;
                 }

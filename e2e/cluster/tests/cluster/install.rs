@@ -1,6 +1,6 @@
 //! Installing, changing and removing the chart.
 
-use cluster::{Chart, Namespace, Servers, eventually, helm, repository};
+use cluster::{Chart, Left, Namespace, PodStatus, Servers, eventually, helm, repository};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::discovery::Scope;
@@ -15,7 +15,7 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
     let namespace = Namespace::new("install").await;
     let name = namespace.name();
     Servers::new("app").start(&namespace).await;
-    let before = everything(&namespace).await;
+    let before = everything(&namespace).await.unwrap();
 
     let chart = Chart::pack().await;
     let values = json!({
@@ -24,7 +24,7 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
         "metrics": { "dashboard": { "enabled": true } },
         "networkPolicy": { "enabled": true },
         "configMap": { "source": "Api" },
-        "rbac": { "podAnnotation": true },
+        "rbac": { "podAnnotation": true, "scope": "Cluster" },
     });
     let notes = chart.install(name, &values).await;
     assert!(
@@ -58,9 +58,13 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
     assert_eq!(namespace.edge().names().await, pods);
     helm(&["-n", name, "test", "edge", "--timeout", "60s"]).await.unwrap();
 
+    let during = everything(&namespace).await.unwrap();
+    for kind in ["Deployment", "Role", "ClusterRole", "ClusterRoleBinding"] {
+        assert!(during.difference(&before).any(|(found, _)| found == kind), "{kind}: {during:?}");
+    }
     helm(&["-n", name, "uninstall", "edge", "--wait"]).await.unwrap();
     eventually("everything to be gone", async || {
-        let left: Vec<_> = everything(&namespace).await.difference(&before).cloned().collect();
+        let left: Vec<_> = everything(&namespace).await?.difference(&before).cloned().collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
@@ -89,9 +93,10 @@ async fn a_broken_configuration_is_refused_before_anything_is_changed() {
     let said = chart.run(&["upgrade", "edge"], name, &broken).await.unwrap_err();
     assert!(said.contains("LeastConection"), "{said}");
     let after = namespace.edge().statuses().await.unwrap();
-    for (before, after) in before.iter().zip(&after) {
-        assert_eq!((&before.pod, before.status.generation), (&after.pod, after.status.generation));
-    }
+    let told = |pods: &[PodStatus]| -> Vec<_> {
+        pods.iter().map(|pod| (pod.pod.clone(), pod.status.generation)).collect()
+    };
+    assert_eq!((told(&before), before.len()), (told(&after), 2));
     namespace.end().await;
 }
 
@@ -171,8 +176,9 @@ fn app(algorithm: &str) -> Value {
 }
 
 /// All objects of the namespace, and those of the whole cluster that carry our name.
-async fn everything(namespace: &Namespace) -> BTreeSet<(String, String)> {
-    let discovery = Discovery::new(namespace.client.clone()).run().await.expect("may discover");
+async fn everything(namespace: &Namespace) -> Result<BTreeSet<Left>, String> {
+    let discovery = Discovery::new(namespace.client.clone()).run().await;
+    let discovery = discovery.map_err(|error| error.to_string())?;
     let mut found = BTreeSet::new();
     for group in discovery.groups() {
         for (resource, capabilities) in group.recommended_resources() {
@@ -180,24 +186,30 @@ async fn everything(namespace: &Namespace) -> BTreeSet<(String, String)> {
             let is_ours = capabilities.supports_operation(verbs::LIST)
                 && !["Event", "PodMetrics", "Lease"].contains(&resource.kind.as_str());
             if is_ours {
-                let names = names(namespace, &resource, &capabilities.scope).await;
+                let names = names(namespace, &resource, &capabilities.scope).await?;
                 found.extend(names.into_iter().map(|name| (resource.kind.clone(), name)));
             }
         }
     }
-    found
+    Ok(found)
 }
 
-async fn names(namespace: &Namespace, resource: &ApiResource, scope: &Scope) -> Vec<String> {
+async fn names(
+    namespace: &Namespace,
+    resource: &ApiResource,
+    scope: &Scope,
+) -> Result<Vec<String>, String> {
     let client = namespace.client.clone();
     let objects: Api<DynamicObject> = match scope {
         Scope::Namespaced => Api::namespaced_with(client, namespace.name(), resource),
         Scope::Cluster => Api::all_with(client, resource),
     };
-    let listed = objects.list(&ListParams::default()).await.map(|list| list.items);
-    let names = listed.unwrap_or_default().into_iter().filter_map(|object| object.metadata.name);
-    match scope {
+    let listed = objects.list(&ListParams::default()).await;
+    // What cannot be listed must not look like what is gone.
+    let listed = listed.map_err(|error| format!("{}: {error}", resource.kind))?;
+    let names = listed.items.into_iter().filter_map(|object| object.metadata.name);
+    Ok(match scope {
         Scope::Namespaced => names.collect(),
         Scope::Cluster => names.filter(|name| name.contains("outrigger-install-")).collect(),
-    }
+    })
 }

@@ -50,6 +50,9 @@ async fn comings_and_goings(name: &str, arguments: &[&str]) -> Report {
     let report = load.stop().await;
     println!("{name}: {}", report.line());
     assert!(report.servers.len() >= 10, "{:?}", report.servers);
+    // At less than this pace, requests hardly meet a pod that is about to end.
+    let seconds = report.seconds.last().unwrap().at;
+    assert!(report.sent >= seconds * 450, "{} requests in {seconds} s", report.sent);
     namespace.end().await;
     report
 }
