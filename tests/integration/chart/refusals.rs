@@ -47,6 +47,16 @@ fn what_cannot_work_is_refused_with_a_reason() {
         ("daemonset", "autoscaling.enabled=true", "only a Deployment can be scaled"),
         (
             "default",
+            "autoscaling.enabled=true,autoscaling.minReplicas=11",
+            "minReplicas is 11, more than maxReplicas, which is 10",
+        ),
+        (
+            "default",
+            "autoscaling.enabled=true,resources.requests.cpu=null",
+            "a percentage of resources.requests.cpu",
+        ),
+        (
+            "default",
             "config.listeners[0].name=http,config.listeners[0].address=0.0.0.0:8080,config.listeners[1].name=b,config.listeners[1].address=0.0.0.0:80",
             "http and b would both be port 80 of the Service",
         ),
@@ -81,6 +91,10 @@ fn what_is_like_it_and_can_work_is_not_refused() {
         ("default", "configMap.create=false,configMap.name=mine"),
         ("default", "global.anything=1,enabled=true"),
         ("default", "podDisruptionBudget.minAvailable=1"),
+        (
+            "default",
+            "autoscaling.enabled=true,resources.requests.cpu=null,autoscaling.metrics[0].type=Pods",
+        ),
         ("default", "podDisruptionBudget.minAvailable=2,replicas=3"),
         ("default", "podDisruptionBudget.minAvailable=2,podDisruptionBudget.enabled=false"),
         ("daemonset", "updateStrategy.type=OnDelete"),
