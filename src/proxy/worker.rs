@@ -6,6 +6,7 @@ use super::present::Present as FieldsPresent;
 use super::timer::Timers;
 use super::trace::{self, Trace};
 use super::{Shared, connection, listener};
+use crate::backend::Backend;
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
 use crate::model::{self, AccessLog, LogOutput, SecretText};
@@ -385,6 +386,15 @@ impl Worker {
             removed.then(|| find(&listener.router.borrow())).flatten()
         });
         (found, snapshot.generation)
+    }
+
+    /// The backend of this name with the endpoints that it has now, as long as the configuration is that of `generation`: a request
+    /// never sees two of them, but the endpoints of a Service come and go within one.
+    pub fn backend(&self, name: &str, generation: u64) -> Option<Arc<Backend>> {
+        let mut cache = self.snapshot.borrow_mut();
+        let snapshot = cache.load();
+        let is_same = snapshot.generation == generation;
+        snapshot.backend(name).filter(|_| is_same).map(Arc::clone)
     }
 
     /// The running snapshot. Not to be held across an await.
