@@ -39,6 +39,46 @@ fn endpoint() -> (TcpListener, Model) {
     (socket, model)
 }
 
+/// K3: a pod that is not ready for a moment, or once more among those that are used because all of them are leaving.
+#[test]
+fn a_request_is_not_cut_off_that_is_in_flight_on_an_endpoint_that_came_back() {
+    let ((pod, mut model), (_other, mut without)) = (endpoint(), endpoint());
+    for model in [&mut model, &mut without] {
+        model.shutdown.drain_timeout = Duration::from_millis(200);
+    }
+    let model = Arc::new(model);
+    let snapshot = Snapshot::compile(Arc::clone(&model), String::new(), None, 1).unwrap();
+    let store = Arc::new(Store::new(resolved(snapshot)));
+    let (proxy, threads) = start_with(1, &store);
+    let mut client = ask(&proxy);
+    let (mut pod, _) = pod.accept().unwrap();
+    assert_ne!(pod.read(&mut [0; 1024]).unwrap(), 0);
+    for next in [Arc::new(without), model] {
+        store.swap(resolved(store.load().with_endpoints(next, 1).unwrap()));
+        // Long enough for the worker to see each, and too short to be drained.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    pod.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("late"), "{answer}");
+    proxy.end();
+    threads.join();
+}
+
+/// A client that has sent a request.
+fn ask(proxy: &Proxy) -> TcpStream {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    proxy.listen(&"http".into(), vec![socket], &Arc::new(ListenerCounters::new(1)));
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    client
+}
+
 /// A snapshot whose endpoints have their addresses.
 fn resolved(snapshot: Snapshot) -> Snapshot {
     for member in snapshot.backends[0].members() {
@@ -56,13 +96,7 @@ fn a_retry_finds_the_endpoints_that_there_are_by_then() {
     let snapshot = Snapshot::compile(Arc::new(model), String::new(), None, 1).unwrap();
     let store = Arc::new(Store::new(resolved(snapshot)));
     let (proxy, threads) = start_with(1, &store);
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let address = socket.local_addr().unwrap();
-    proxy.listen(&"http".into(), vec![socket], &Arc::new(ListenerCounters::new(1)));
-    let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut client = ask(&proxy);
     let (mut pod, _) = before.accept().unwrap();
     assert_ne!(pod.read(&mut [0; 1024]).unwrap(), 0);
     store.swap(resolved(store.load().with_endpoints(Arc::new(next), 1).unwrap()));

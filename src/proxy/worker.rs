@@ -440,7 +440,9 @@ impl Worker {
         for (id, endpoint) in before.into_iter().filter(|(id, _)| !present.contains_key(id)) {
             retired.entry(id).or_insert((endpoint, deadline));
         }
-        retired.retain(|_, (endpoint, _)| endpoint.strong_count() > 0);
+        // Or it is back.
+        retired
+            .retain(|id, (endpoint, _)| endpoint.strong_count() > 0 && !present.contains_key(id));
     }
 
     fn sweep(&self, due: Instant) {
