@@ -270,6 +270,9 @@ fn rights_are_given_for_what_the_configuration_needs() {
         .map(|role| &role["metadata"]["namespace"])
         .collect();
     assert_eq!(namespaces, ["shop", "shop-system"]);
+    // A release of the same name in another namespace may follow services of this one, too.
+    let names: Vec<_> = roles.iter().map(|role| text(&role["metadata"]["name"])).collect();
+    assert_eq!(names, ["shop-system-demo-outrigger", "demo-outrigger"]);
     for binding in of_kind(&named, "RoleBinding") {
         assert_eq!(binding["subjects"][0]["namespace"], "shop-system");
         assert_eq!(
