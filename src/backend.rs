@@ -33,7 +33,7 @@ use counters::Counters;
 use decision::Witness;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 /// How often a pick that another worker overtook is made again before the count is taken as it comes.
 const MAX_REPICKS: usize = 8;
@@ -50,6 +50,8 @@ pub struct Backend {
     members: Vec<Member>,
     /// The index of each member.
     by_url: HashMap<model::EndpointUrl, usize>,
+    /// Former members, as long as requests are in flight on them: a pod that is not ready for a moment is the same one after it.
+    gone: HashMap<model::EndpointUrl, Weak<Endpoint>>,
     balancer: Arc<Balancer>,
     /// From hashes to members; there exactly when the algorithm hashes.
     table: Option<Arc<Table>>,
@@ -106,12 +108,20 @@ impl Backend {
         let member = |configured: &model::Endpoint| Member {
             endpoint: previous.and_then(|previous| previous.member(&configured.url)).map_or_else(
                 || {
-                    let endpoint = Endpoint::new(configured.url.clone(), workers);
+                    let url = &configured.url;
+                    let former = previous.and_then(|previous| previous.gone.get(url)?.upgrade());
+                    let endpoint = match former {
+                        Some(former) => {
+                            former.forget_health(now);
+                            former
+                        }
+                        None => Arc::new(Endpoint::new(url.clone(), workers)),
+                    };
                     // In a backend that is new itself all are, and none has to wait for the others.
                     if previous.is_some() {
                         endpoint.begin_slow_start(now);
                     }
-                    Arc::new(endpoint)
+                    endpoint
                 },
                 |known| {
                     // One that got nothing is as cold as one that is new.
@@ -125,6 +135,8 @@ impl Backend {
         };
         let members: Vec<_> = model.endpoints.iter().map(member).collect();
         let urls = members.iter().map(|member| member.endpoint.url().clone());
+        let by_url: HashMap<_, _> = urls.zip(0..).collect();
+        let gone = previous.map(|previous| previous.gone_from(&by_url)).unwrap_or_default();
         let tokens = model.session_affinity.as_ref().map(|_| Tokens::new(&model.name, &members));
         let balancer = previous
             .map(|previous| &previous.balancer)
@@ -135,7 +147,8 @@ impl Backend {
         let backend = Self {
             model: model.clone(),
             tls,
-            by_url: urls.zip(0..).collect(),
+            by_url,
+            gone,
             table: table(model, previous.map(|previous| &**previous)),
             tokens: tokens.unwrap_or_default(),
             members,
@@ -229,6 +242,17 @@ impl Backend {
     /// The member with this URL.
     pub fn member(&self, url: &model::EndpointUrl) -> Option<&Member> {
         self.by_url.get(url).map(|index| &self.members[*index])
+    }
+
+    /// Those of its members, present and former, that `next` has not, and that somebody may hold.
+    fn gone_from(
+        &self,
+        next: &HashMap<model::EndpointUrl, usize>,
+    ) -> HashMap<model::EndpointUrl, Weak<Endpoint>> {
+        let former = self.gone.values().filter_map(Weak::upgrade);
+        let present = self.members.iter().map(|member| Arc::clone(&member.endpoint));
+        let gone = former.chain(present).filter(|endpoint| !next.contains_key(endpoint.url()));
+        gone.map(|endpoint| (endpoint.url().clone(), Arc::downgrade(&endpoint))).collect()
     }
 
     /// What stands for `endpoint` in the cookie of a client that is to stay with it.

@@ -390,3 +390,25 @@ fn an_endpoint_whose_weight_was_0_begins_slowly() {
     let later = reload(&model, &after);
     assert_eq!(endpoint(&later, 2).slow_start_since(), since);
 }
+
+/// K3: a pod that was not ready for a moment, with a long answer on its way.
+#[test]
+fn an_endpoint_that_comes_back_while_a_request_is_in_flight_on_it_is_the_same() {
+    let (both, one) = (&[(1, 1), (2, 1)], &[(1, 1)]);
+    let with = |endpoints: &[(u16, u32)]| model(Algorithm::LeastConnections, endpoints);
+    let first = start(&with(both));
+    let id = endpoint(&first, 2).id();
+    let request = endpoint(&first, 2).begin();
+    set_health(&first, 2, Nanos(1), false);
+    let mut without = reload(&with(one), &first);
+    drop(first);
+    // Whatever else changes meanwhile.
+    without = reload(&with(&[(1, 1), (3, 1)]), &without);
+    let back = reload(&with(both), &without);
+    assert_eq!((endpoint(&back, 2).id(), endpoint(&back, 2).in_flight()), (id, 1));
+    assert_eq!(endpoint(&back, 2).health(), Health::Unknown, "nobody has probed it since");
+    without = reload(&with(one), &back);
+    drop((back, request));
+    let another = reload(&with(both), &without);
+    assert_ne!(endpoint(&another, 2).id(), id, "nothing was kept for its sake");
+}

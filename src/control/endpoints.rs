@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long the endpoints of a Service that is new are waited for, before its backend runs without them.
 const KNOWN_AT_MOST: Duration = Duration::from_secs(1);
 
+/// How many endpoints that come and go are told one by one: of thousands of pods nobody reads, and the last events are kept.
+const TOLD: usize = 20;
+
 impl<E: Effects> Control<E> {
     /// Gives the backends of `next` the endpoints that their Services have now, once they are known. As long as nobody can tell, a
     /// backend goes on with those that it had before.
@@ -40,7 +43,7 @@ impl<E: Effects> Control<E> {
         let mut model = (*running.model).clone();
         self.discovery.take(&mut model);
         if model != *running.model {
-            let changes = changes(&running.model, &model, self.workers).join("; ");
+            let changes = in_short(changes(&running.model, &model, self.workers));
             match running.with_endpoints(Arc::new(model), self.workers) {
                 Ok(next) => {
                     self.effects.resolve(&next).await;
@@ -55,4 +58,13 @@ impl<E: Effects> Control<E> {
         }
         self.discovery.in_use();
     }
+}
+
+fn in_short(mut changes: Vec<String>) -> String {
+    let more = changes.len().saturating_sub(TOLD);
+    if more > 0 {
+        changes.truncate(TOLD);
+        changes.push(format!("and {more} more"));
+    }
+    changes.join("; ")
 }

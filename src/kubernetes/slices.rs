@@ -46,7 +46,9 @@ pub(super) fn find<'a>(
     };
     let mut seen = BTreeMap::new();
     let mut others = BTreeSet::new();
+    let mut is_known = false;
     for slice in slices {
+        is_known = true;
         let ports = slice.ports.as_deref().unwrap_or_default();
         match ports.iter().find_map(|one| number_of(one, port)) {
             Some(number) => look(slice, number, &mut seen),
@@ -54,10 +56,16 @@ pub(super) fn find<'a>(
             None => others.extend(ports.iter().map(|one| one.name.as_deref().unwrap_or_default())),
         }
     }
-    let remark = (seen.is_empty() && !others.is_empty()).then(|| {
+    let remark = if !is_known {
+        // One without pods has an empty one.
+        Some("it has no EndpointSlices; is there such a Service?".to_owned())
+    } else if seen.is_empty() && !others.is_empty() {
         let others: Vec<_> = others.into_iter().map(|name| format!("`{name}`")).collect();
-        format!("no TCP port of its endpoints is called `{port}`; there are {}", others.join(", "))
-    });
+        let others = others.join(", ");
+        Some(format!("no TCP port of its endpoints is called `{port}`; there are {others}"))
+    } else {
+        None
+    };
     let endpoint = |(address, seen): (&SocketAddr, &Seen<'_>)| {
         let host = match address.ip() {
             IpAddr::V4(ip) => ip.to_string(),

@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 const LASTS: u32 = 240;
 
 /// Without a word for this long a connection is dead: the API server sends a bookmark every minute.
-const SILENCE: Duration = Duration::from_secs(150);
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// A watch that ends before it is this old has a reason to.
 const SHORT: Duration = Duration::from_secs(1);

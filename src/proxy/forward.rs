@@ -86,6 +86,8 @@ struct Journey<'a> {
     path: &'a str,
     framing: Framing,
     target: &'a Target,
+    /// The target's backend with the endpoints that it had at the last retry, if they were others by then.
+    renewed: Option<Arc<Backend>>,
     /// The hash of the request's key, if the backend hashes and the request has one.
     hash: Option<u64>,
     /// The endpoint that the client was given before.
@@ -154,6 +156,7 @@ pub async fn forward(
         inbound: &inbound,
         framing,
         target,
+        renewed: None,
         hash,
         pinned: affinity::pinned(&target.backend, &parts.headers),
         record,
@@ -223,12 +226,16 @@ impl Journey<'_> {
         }
     }
 
-    fn backend(&self) -> &Backend {
-        &self.target.backend
+    fn backend(&self) -> &Arc<Backend> {
+        self.renewed.as_ref().unwrap_or(&self.target.backend)
     }
 
     /// Picks the endpoint of a retry, after `failed`.
     async fn pick_again(&mut self, failed: &Endpoint) -> Result<Arc<Endpoint>, ProxyError> {
+        // The pods that there were when the request came may all be gone.
+        let worker = &self.context.worker;
+        let now = worker.backend(self.target.backend.name(), self.record.generation);
+        self.renewed = now.or(self.renewed.take());
         self.backend().counters().retries.fetch_add(1, Relaxed);
         self.retries += 1;
         self.tried.push(failed.id());

@@ -6,6 +6,7 @@ use super::present::Present as FieldsPresent;
 use super::timer::Timers;
 use super::trace::{self, Trace};
 use super::{Shared, connection, listener};
+use crate::backend::Backend;
 use crate::backend::pool::{IDLE_TIMEOUT, Pool};
 use crate::endpoint::Endpoint;
 use crate::model::{self, AccessLog, LogOutput, SecretText};
@@ -387,6 +388,15 @@ impl Worker {
         (found, snapshot.generation)
     }
 
+    /// The backend of this name with the endpoints that it has now, as long as the configuration is that of `generation`: a request
+    /// never sees two of them, but the endpoints of a Service come and go within one.
+    pub fn backend(&self, name: &str, generation: u64) -> Option<Arc<Backend>> {
+        let mut cache = self.snapshot.borrow_mut();
+        let snapshot = cache.load();
+        let is_same = snapshot.generation == generation;
+        snapshot.backend(name).filter(|_| is_same).map(Arc::clone)
+    }
+
     /// The running snapshot. Not to be held across an await.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(self.snapshot.borrow_mut().load())
@@ -430,7 +440,9 @@ impl Worker {
         for (id, endpoint) in before.into_iter().filter(|(id, _)| !present.contains_key(id)) {
             retired.entry(id).or_insert((endpoint, deadline));
         }
-        retired.retain(|_, (endpoint, _)| endpoint.strong_count() > 0);
+        // Or it is back.
+        retired
+            .retain(|id, (endpoint, _)| endpoint.strong_count() > 0 && !present.contains_key(id));
     }
 
     fn sweep(&self, due: Instant) {

@@ -12,5 +12,7 @@ mod outage;
 mod restart;
 #[path = "cluster/rollout.rs"]
 mod rollout;
+#[path = "cluster/services.rs"]
+mod services;
 #[path = "cluster/sidecar.rs"]
 mod sidecar;

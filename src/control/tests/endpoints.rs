@@ -65,6 +65,12 @@ async fn endpoints_that_stay_keep_their_state_and_nobody_takes_it_for_an_edit() 
         let last = events.last().unwrap();
         assert_eq!(last.kind, EventKind::Endpoints);
         assert_eq!(last.text, "backend web: endpoint http://10.0.0.2:8080 added");
+        let many: Vec<_> = (1..=102).map(|pod| format!("10.0.0.{pod}")).collect();
+        put(&api, &many.iter().map(String::as_str).collect::<Vec<_>>());
+        running.until("all", |running| running.hosts().len() == 102).await;
+        let (events, _) = running.outlets.events.since(0);
+        let text = &events.last().unwrap().text;
+        assert!(text.ends_with("0.0.22:8080 added; and 80 more"), "{text}");
     })
     .await;
 }

@@ -210,3 +210,12 @@ fn the_scheme_is_that_of_the_configuration_and_the_weight_one() {
     assert_eq!(expected.url.to_string(), "https://10.0.0.1:8080");
     assert_eq!(expected.weight, 1);
 }
+
+#[test]
+fn a_service_that_there_is_not_is_remarked_on_and_one_without_pods_is_not() {
+    let said = |slices: &[EndpointSlice]| find(&by_name(), slices, None).remark;
+    assert_eq!(said(&[]).unwrap(), "it has no EndpointSlices; is there such a Service?");
+    // As the control plane makes it for a Service without pods.
+    assert_eq!(said(&[slice_with("IPv4", json!([]), json!(null))]), None);
+    assert_eq!(said(&[slice("IPv4", json!([at("10.0.0.1", json!({ "ready": false }))]))]), None);
+}

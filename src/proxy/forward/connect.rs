@@ -113,7 +113,7 @@ impl Journey<'_> {
     /// Connects in a task of its own: others wait for it, too, when this request is gone.
     fn begin(&self, endpoint: &Arc<Endpoint>, key: Key, connecting: Rc<Connecting>) {
         let worker = Rc::clone(&self.context.worker);
-        let (backend, endpoint) = (Arc::clone(&self.target.backend), Arc::clone(endpoint));
+        let (backend, endpoint) = (Arc::clone(self.backend()), Arc::clone(endpoint));
         tokio::task::spawn_local(async move {
             let dial = async || {
                 let resolution = Arc::clone(&endpoint.resolution());
