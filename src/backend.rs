@@ -229,6 +229,16 @@ impl Backend {
         self.eligible.load()
     }
 
+    /// Whether a request that endpoints with the ids `tried` were picked for may be given to another, to which no connect has failed lately.
+    pub fn has_untried(&self, tried: &[u64], now: Nanos) -> bool {
+        let eligible = self.eligible.load();
+        let mut members = self.members.iter().zip(&eligible.may_stay);
+        members.any(|(Member { endpoint, weight, .. }, may_stay)| {
+            let is_candidate = *may_stay && *weight > 0;
+            is_candidate && endpoint.passed_over_until() <= now && !tried.contains(&endpoint.id())
+        })
+    }
+
     /// Its retry budget.
     pub fn budget(&self) -> &RetryBudget {
         &self.budget

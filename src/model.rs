@@ -438,7 +438,7 @@ pub struct Timeouts {
 /// When a request is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Tries after the first; 0 turns retries off.
+    /// Tries after the first; 0 turns retries off. A refused connect is none, while another endpoint is left that has refused none lately.
     pub attempts: u32,
     /// What is a reason.
     pub conditions: RetryConditions,

@@ -328,7 +328,7 @@ pub struct Timeouts {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Retry {
-    /// Tries after the first; 0 turns retries off.
+    /// Tries after the first; 0 turns retries off. A refused connect is none, while another endpoint is left that has refused none lately.
     #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.

@@ -220,7 +220,11 @@ impl Journey<'_> {
                     self.replayed = true;
                     self.begin_try(Some(&endpoint), Evidence::Again, Instant::now());
                 }
-                Next::Retry => endpoint = self.pick_again(&endpoint).await?,
+                Next::Retry => {
+                    self.retries += 1;
+                    endpoint = self.pick_again(&endpoint).await?;
+                }
+                Next::Elsewhere => endpoint = self.pick_again(&endpoint).await?,
             }
             body = failure.body;
         }
@@ -237,7 +241,6 @@ impl Journey<'_> {
         let now = worker.backend(self.target.backend.name(), self.record.generation);
         self.renewed = now.or(self.renewed.take());
         self.backend().counters().retries.fetch_add(1, Relaxed);
-        self.retries += 1;
         self.tried.push(failed.id());
         self.pick().await
     }

@@ -94,6 +94,14 @@ impl Load {
                 "terminationGracePeriodSeconds": 1,
                 "automountServiceAccountToken": false,
                 "securityContext": restricted(),
+                // Pods are ready before the nodes lead a new Service to them.
+                "initContainers": [{
+                    "name": "until-answered",
+                    "image": images().busybox,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["sh", "-c", "until wget -q -O /dev/null \"$0\"; do sleep 0.1; done", url],
+                    "securityContext": confined(),
+                }],
                 "containers": [{
                     "name": pod,
                     "image": images().testserver,

@@ -1,8 +1,9 @@
 //! Pods of Outrigger, and what they say.
 
-use crate::{Namespace, Said};
+use crate::{Namespace, Said, eventually};
 use e2e::Status;
 use k8s_openapi::api::core::v1::Pod;
+use std::fmt::Debug;
 
 /// Where a pod tells people everything: on its loopback.
 const ADMIN: u16 = 9900;
@@ -61,6 +62,28 @@ impl Pods {
             statuses.push(PodStatus { pod, status });
         }
         Ok(statuses)
+    }
+
+    /// Waits until what `told` takes from `/status` is `wanted` in each pod.
+    ///
+    /// # Panics
+    /// It does not become so.
+    pub async fn until<T: Debug + PartialEq>(&self, wanted: T, told: impl Fn(&Status) -> T) {
+        eventually(&format!("{wanted:?} in all pods"), async || {
+            let statuses = self.statuses().await?;
+            let found: Vec<_> = statuses.iter().map(|pod| told(&pod.status)).collect();
+            let all = !found.is_empty() && found.iter().all(|found| *found == wanted);
+            if all { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    }
+
+    /// Waits until the algorithm of a backend is this one in each pod.
+    ///
+    /// # Panics
+    /// It does not become so.
+    pub async fn until_algorithm(&self, backend: &str, algorithm: &str) {
+        self.until(algorithm.to_owned(), |status| status.backend(backend).algorithm.clone()).await;
     }
 
     /// The value of a series of `/metrics` of `pod`, named as it is there, labels included.

@@ -229,7 +229,7 @@ pub struct RouteTimeouts {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RouteRetry {
-    /// Tries after the first; 0 turns retries off.
+    /// Tries after the first; 0 turns retries off. A refused connect is none, while another endpoint is left that has refused none lately.
     pub attempts: Field<Number<0, 10>>,
     /// What is a reason to try again.
     #[schemars(extend("minItems" = 1))]

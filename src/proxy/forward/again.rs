@@ -40,6 +40,8 @@ pub(super) enum Next {
     Replay,
     /// Another endpoint, if there is one.
     Retry,
+    /// An endpoint that was not tried, which is not counted: nothing was sent yet.
+    Elsewhere,
 }
 
 impl Journey<'_> {
@@ -86,7 +88,23 @@ impl Journey<'_> {
             Cause::Stale | Cause::Reset => conditions.reset,
             Cause::Fatal => false,
         };
-        if wanted && self.may_retry(failure.processed) { Next::Retry } else { Next::GiveUp }
+        if !wanted {
+            Next::GiveUp
+        } else if self.may_go_elsewhere(failure) {
+            Next::Elsewhere
+        } else if self.may_retry(failure.processed) {
+            Next::Retry
+        } else {
+            Next::GiveUp
+        }
+    }
+
+    /// Whether the connect was refused, and there is an endpoint left that may accept. When many pods end at once, their addresses
+    /// refuse one after the other; each does so at once, and only until it is passed over, so that not many connects come of it.
+    fn may_go_elsewhere(&self, failure: &Failure) -> bool {
+        let was_refused = matches!(failure.error, ProxyError::Connect(ConnectError::Failed { .. }));
+        let turned_off = self.target.retry.attempts == 0;
+        was_refused && !turned_off && self.backend().has_untried(&self.tried, Nanos::now())
     }
 
     /// Whether attempts are left, and the budget allows another; takes it out of the budget.

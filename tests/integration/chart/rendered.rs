@@ -6,6 +6,7 @@ use super::manifest::{documents, list, of_kind, only, pods, text};
 use super::{cases, hold_in_step, path, read};
 use serde_json::{Value, json};
 use std::path::Path;
+use tempfile::TempDir;
 
 fn render(name: &str, arguments: &[&str]) -> Vec<Value> {
     documents(&case(name, arguments).unwrap_or_else(|said| panic!("{name}: {said}")))
@@ -317,9 +318,7 @@ fn another_chart_takes_the_sidecar_with_one_line() {
     if !is_here() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    copy(&path("tests/integration/chart/shop"), folder.path());
-    copy(&path("charts/outrigger"), &folder.path().join("charts/outrigger"));
+    let folder = shop();
     let shop = folder.path().to_str().unwrap();
     let made = template(shop, &[]).unwrap_or_else(|said| panic!("{said}"));
     hold_in_step("tests/integration/chart/golden/shop.yaml", &made, "UPDATE_GOLDEN");
@@ -339,9 +338,7 @@ fn a_sidecar_can_read_its_certificates_whatever_groups_its_pod_has() {
     if !is_here() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    copy(&path("tests/integration/chart/shop"), folder.path());
-    copy(&path("charts/outrigger"), &folder.path().join("charts/outrigger"));
+    let folder = shop();
     let shop = folder.path().to_str().unwrap();
     let mode_of = |made: &[Value]| {
         let deployment = only(made, "Deployment");
@@ -405,6 +402,14 @@ fn the_check_before_the_installation_has_the_account_that_there_is() {
     };
     assert_eq!(account("services"), "existing");
     assert!(account("default").is_null());
+}
+
+/// A chart of somebody else, with ours in it.
+fn shop() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&path("tests/integration/chart/shop"), folder.path());
+    copy(&path("charts/outrigger"), &folder.path().join("charts/outrigger"));
+    folder
 }
 
 pub(super) fn copy(from: &Path, to: &Path) {

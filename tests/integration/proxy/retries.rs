@@ -180,6 +180,26 @@ async fn attempts_are_counted_after_the_first_and_end() {
     }
 }
 
+/// K3: pods that end at once refuse one after the other, and may be more than the attempts.
+#[tokio::test]
+async fn refused_connects_do_not_use_up_the_attempts_while_an_endpoint_is_left() {
+    let good = server().await;
+    let (reserved, mut urls): (Vec<_>, Vec<_>) = (0..5).map(|_| dead_port()).unzip();
+    urls.push(good.url());
+    for request in [GET, POST] {
+        let proxy = Config::to_urls(urls.clone()).retry("attempts: 1").start();
+        assert_eq!(ask_all(&proxy, request, 6).await, [200; 6]);
+    }
+    let off = Config::to_urls(urls.clone()).retry("attempts: 0").start();
+    assert_eq!(off.ask(GET).await.status, 502);
+    // Where all refuse, each is asked once. Then it is known of all, and only the attempts are left: one of this request, one of the next.
+    urls.pop();
+    let proxy = Config::to_urls(urls).retry("attempts: 1").start();
+    assert_eq!(ask_all(&proxy, GET, 2).await, [502; 2]);
+    assert_eq!(proxy.retries(), (4 + 1 + 1, 0));
+    drop(reserved);
+}
+
 #[tokio::test]
 async fn only_the_conditions_named_are_retried() {
     let (_reserved, dead) = dead_port();

@@ -39,22 +39,9 @@ async fn an_installed_chart_serves_and_leaves_nothing_behind() {
     let mut changed = values.clone();
     changed["config"] = app("RoundRobin");
     chart.upgrade(name, &changed).await;
-    let algorithm = async |wanted: &str| {
-        eventually(&format!("{wanted} in all pods"), async || {
-            let statuses = namespace.edge().statuses().await?;
-            let found: Vec<_> =
-                statuses.iter().map(|pod| pod.status.backend("app").algorithm.clone()).collect();
-            if found.iter().all(|found| found == wanted) {
-                Ok(())
-            } else {
-                Err(format!("{found:?}"))
-            }
-        })
-        .await;
-    };
-    algorithm("RoundRobin").await;
+    namespace.edge().until_algorithm("app", "RoundRobin").await;
     helm(&["-n", name, "rollback", "edge", "1", "--wait", "--timeout", "120s"]).await.unwrap();
-    algorithm("LeastConnections").await;
+    namespace.edge().until_algorithm("app", "LeastConnections").await;
     assert_eq!(namespace.edge().names().await, pods);
     helm(&["-n", name, "test", "edge", "--timeout", "60s"]).await.unwrap();
 

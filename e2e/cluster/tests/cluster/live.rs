@@ -69,19 +69,22 @@ impl Scene {
         at
     }
 
-    /// Waits until each pod runs another generation than `before`, with `algorithm`.
     async fn runs(&self, algorithm: &str) {
-        eventually(&format!("{algorithm} in all pods"), async || {
-            let statuses = self.namespace.edge().statuses().await?;
-            let found: Vec<_> =
-                statuses.iter().map(|pod| pod.status.backend("demo").algorithm.clone()).collect();
-            if found.iter().all(|found| found == algorithm) {
-                Ok(())
-            } else {
-                Err(format!("{found:?}"))
-            }
-        })
-        .await;
+        self.namespace.edge().until_algorithm("demo", algorithm).await;
+    }
+
+    /// Edits the ConfigMap and waits until the edit runs, with all that was known of the endpoints; gives the time of the edit.
+    async fn switch(&self) -> Timestamp {
+        let before = self.counted().await;
+        let edited = self.patch(&config("LeastResponseTime")).await;
+        // Where kubelet looks once a minute: it looks at a pod that has changed.
+        self.namespace.kubectl(&["annotate", "pods", "--all", "--overwrite", "touched=1"]).await;
+        self.runs("LeastResponseTime").await;
+        let after = self.counted().await;
+        for (key, before) in before {
+            assert!(after[&key] >= before, "{key:?} was forgotten");
+        }
+        edited
     }
 
     /// How many requests each pod has counted for each endpoint.
@@ -151,15 +154,7 @@ fn config(algorithm: &str) -> String {
 #[ignore = "needs a cluster: make test-cluster"]
 async fn an_edit_counts_within_a_second_after_it_has_reached_the_volume() {
     let scene = Scene::start("volume", "Volume").await;
-    let counted = scene.counted().await;
-    scene.patch(&config("LeastResponseTime")).await;
-    // Where kubelet looks once a minute: it looks at a pod that has changed.
-    scene.namespace.kubectl(&["annotate", "pods", "--all", "--overwrite", "touched=1"]).await;
-    scene.runs("LeastResponseTime").await;
-
-    for (key, before) in counted {
-        assert!(scene.counted().await[&key] >= before, "{key:?} was forgotten");
-    }
+    scene.switch().await;
     let mut delays = Vec::new();
     for pod in scene.namespace.edge().names().await {
         let swapped = last(&scene.namespace, &pod, "onlooker", "..20").await;
@@ -174,12 +169,7 @@ async fn an_edit_counts_within_a_second_after_it_has_reached_the_volume() {
 #[ignore = "needs a cluster: make test-cluster"]
 async fn an_edit_counts_within_a_second_when_it_is_read_by_the_api() {
     let scene = Scene::start("api", "Api").await;
-    let counted = scene.counted().await;
-    let edited = scene.patch(&config("LeastResponseTime")).await;
-    scene.runs("LeastResponseTime").await;
-    for (key, before) in counted {
-        assert!(scene.counted().await[&key] >= before, "{key:?} was forgotten");
-    }
+    let edited = scene.switch().await;
     let mut delays = Vec::new();
     for pod in scene.namespace.edge().names().await {
         let applied = last(&scene.namespace, &pod, "outrigger", "reload: generation 2").await;

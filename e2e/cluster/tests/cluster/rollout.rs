@@ -1,6 +1,6 @@
 //! K3: pods of the application come and go while requests are sent to them.
 
-use cluster::{Chart, Load, Namespace, Options, Report, Servers, eventually};
+use cluster::{Chart, Load, Namespace, Options, Report, Servers};
 use serde_json::{Value, json};
 
 /// Values for an Outrigger that follows the Service `web` of `namespace`.
@@ -11,13 +11,7 @@ pub fn follows(namespace: &Namespace) -> Value {
 
 /// Waits until each pod of Outrigger knows of so many endpoints.
 pub async fn knows(namespace: &Namespace, count: usize) {
-    eventually(&format!("{count} endpoints in all pods"), async || {
-        let statuses = namespace.edge().statuses().await?;
-        let found: Vec<_> =
-            statuses.iter().map(|pod| pod.status.backend("web").endpoints.len()).collect();
-        if found.iter().all(|found| *found == count) { Ok(()) } else { Err(format!("{found:?}")) }
-    })
-    .await;
+    namespace.edge().until(count, |status| status.backend("web").endpoints.len()).await;
 }
 
 /// Rolling restart, 2 → 6 → 2, and deletion of pods, at 500 requests per second.
