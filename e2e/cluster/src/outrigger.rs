@@ -49,6 +49,17 @@ impl Pods {
         self.list().await.into_iter().filter_map(|pod| pod.metadata.name).collect()
     }
 
+    /// Waits until those of these names are gone.
+    ///
+    /// # Panics
+    /// They stay.
+    pub async fn gone(&self, names: &[String]) {
+        for name in names {
+            let pod = format!("pod/{name}");
+            self.namespace.kubectl(&["wait", "--for=delete", &pod, "--timeout=90s"]).await;
+        }
+    }
+
     /// `/status` of each.
     ///
     /// # Errors

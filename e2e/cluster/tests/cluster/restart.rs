@@ -14,9 +14,7 @@ async fn no_request_fails_while_outrigger_is_restarted() {
     namespace.kubectl(&["rollout", "restart", "deployment/edge-outrigger"]).await;
     namespace.rolled_out("deployment/edge-outrigger").await;
     // The old ones serve for drainDelay more, then they close their connections.
-    for pod in &before {
-        namespace.kubectl(&["wait", "--for=delete", &format!("pod/{pod}"), "--timeout=90s"]).await;
-    }
+    namespace.edge().gone(&before).await;
     let after = namespace.edge().names().await;
     assert!(after.len() == 2 && after.iter().all(|pod| !before.contains(pod)), "{after:?}");
     load.wait_for_more(1000).await;

@@ -15,8 +15,11 @@ async fn a_native_sidecar_serves_before_its_application_and_ends_after_it() {
     namespace.rolled_out("deployment/shop").await;
     let load =
         Load::start(&namespace, "http://shop/", &Options { rate: 200, ..Options::default() }).await;
+    let pods = Pods::new(&namespace, "app=shop");
+    let before = pods.names().await;
     namespace.kubectl(&["rollout", "restart", "deployment/shop"]).await;
     namespace.rolled_out("deployment/shop").await;
+    pods.gone(&before).await;
     load.wait_for_more(500).await;
     let report = load.stop().await;
     println!("sidecar: {}", report.line());
