@@ -206,7 +206,7 @@ impl Journey<'_> {
             let mut failure = match self.attempt(&endpoint, body).await {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Discarded(again) => {
-                    endpoint = self.pick_again(&endpoint).await?;
+                    endpoint = self.retry(&endpoint).await?;
                     body = again;
                     continue;
                 }
@@ -220,11 +220,8 @@ impl Journey<'_> {
                     self.replayed = true;
                     self.begin_try(Some(&endpoint), Evidence::Again, Instant::now());
                 }
-                Next::Retry => {
-                    self.retries += 1;
-                    endpoint = self.pick_again(&endpoint).await?;
-                }
-                Next::Elsewhere => endpoint = self.pick_again(&endpoint).await?,
+                Next::Retry => endpoint = self.retry(&endpoint).await?,
+                Next::Elsewhere => endpoint = self.go_elsewhere(&endpoint).await?,
             }
             body = failure.body;
         }
@@ -235,7 +232,13 @@ impl Journey<'_> {
     }
 
     /// Picks the endpoint of a retry, after `failed`.
-    async fn pick_again(&mut self, failed: &Endpoint) -> Result<Arc<Endpoint>, ProxyError> {
+    async fn retry(&mut self, failed: &Endpoint) -> Result<Arc<Endpoint>, ProxyError> {
+        self.retries += 1;
+        self.go_elsewhere(failed).await
+    }
+
+    /// Picks the endpoint of another try, after `failed`, whether that counts or not.
+    async fn go_elsewhere(&mut self, failed: &Endpoint) -> Result<Arc<Endpoint>, ProxyError> {
         // The pods that there were when the request came may all be gone.
         let worker = &self.context.worker;
         let now = worker.backend(self.target.backend.name(), self.record.generation);
